@@ -1,0 +1,39 @@
+# Two commands do everything: `make run` opens the demo shop, `make test` checks the whole project.
+.DEFAULT_GOAL := help
+.PHONY: help run test lint bench format lock clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SHELL := /bin/sh
+
+help: ## Show what can be made.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): requirements-dev.lock pyproject.toml scripts/make-venv
+	@scripts/make-venv $(VENV)
+	@touch $@
+
+run: $(STAMP) ## Open the demo shop on 127.0.0.1:8000 (Ctrl-C ends it, its data stays in ./novaproxy-data).
+	@exec $(BIN)/novaproxy serve --demo
+
+test: $(STAMP) ## Run the whole check: ruff, mypy, import-linter, pytest on real PostgreSQL.
+	@scripts/check $(BIN)
+
+lint: $(STAMP) ## Run the linters alone.
+	@scripts/check $(BIN) --lint
+
+bench: $(STAMP) ## Measure the order rate beside pgbench and write docs/benchmarks.md (about 5 minutes).
+	@$(BIN)/python -m benchmarks.order_rate --write
+
+format: $(STAMP) ## Let ruff format and mend what it can.
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
+
+lock: ## Pin the dependencies anew (needs uv).
+	uv pip compile --no-config --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--quiet pyproject.toml -o requirements.lock
+	uv pip compile --no-config --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--quiet -c requirements.lock pyproject.toml --group dev --group build -o requirements-dev.lock
+
+clean: ## Remove the environment and the caches; the shop's data stays.
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

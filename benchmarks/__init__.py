@@ -1,0 +1,1 @@
+"""The benchmarks: commands that anybody can repeat."""

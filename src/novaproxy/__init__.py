@@ -1,0 +1,1 @@
+"""NovaProxy: the open proxy store."""

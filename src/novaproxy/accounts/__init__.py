@@ -1,0 +1,1 @@
+"""Customers, their API tokens, and who is asking."""

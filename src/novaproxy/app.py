@@ -1,0 +1,180 @@
+"""The composition root: settings, pool, desk, routes. The only place that knows everything."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from novaproxy.accounts.asking import asked_token_hash, asking_account
+from novaproxy.accounts.model import Account
+from novaproxy.catalog.api import PlanPages
+from novaproxy.catalog.store import Shelf
+from novaproxy.credentials.seal import Sealers
+from novaproxy.database.migrate import is_current
+from novaproxy.database.pool import Pool, Target, is_outage, opened_pool
+from novaproxy.errors import Refusal
+from novaproxy.http.answer import RequestIds, send_json, send_refusal
+from novaproxy.http.refusals import MethodNotAllowed, PathNotFound, ServerFault, Unavailable
+from novaproxy.ledger.api import BalancePages
+from novaproxy.orders.api import OrderPages
+from novaproxy.orders.desk import OrderDesk
+from novaproxy.orders.reading import OrderReader
+
+log = structlog.get_logger("novaproxy.http")
+
+Page = Callable[[Request, Send], Awaitable[None]]
+AccountPage = Callable[[Request, Account, Send], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """A path that anybody may read."""
+
+    page: Page
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        await self.page(Request(scope, receive), send)
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticated:
+    """A path of the caller's account: 401 comes before anything else that is said about the request."""
+
+    page: AccountPage
+    pool: Pool
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        token = asked_token_hash(scope["headers"])
+        async with self.pool.acquire() as connection:
+            account = await asking_account(connection, token)
+        await self.page(Request(scope, receive), account, send)
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """The whole service as one ASGI application; orders take the short way past the router."""
+
+    orders: OrderPages
+    router: Router
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] == "/orders":
+            await self.orders.create(scope, receive, send)
+            return
+        # Starlette's routes raise rather than write their own texts where an application is named.
+        scope["app"] = self
+        await self.router(scope, receive, send)
+
+
+class Answered:
+    """Turns every exception into an answer; the only place that does."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        is_started = False
+
+        async def send_noting(message: Message) -> None:
+            nonlocal is_started
+            is_started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_noting)
+        except Exception as error:
+            refusal = _refusal(error, scope)
+            if is_started:
+                # The status is out; only a broken connection still says that the answer is not whole.
+                raise
+            await send_refusal(send, refusal)
+
+
+def _refusal(error: Exception, scope: Scope) -> Refusal:
+    match error:
+        case Refusal():
+            return error
+        case HTTPException(status_code=404):
+            return PathNotFound()
+        case HTTPException(status_code=405):
+            return MethodNotAllowed((error.headers or {}).get("Allow", "GET"))
+        case _ if is_outage(error):
+            log.warning("database away", error=type(error).__name__, request_id=scope.get("novaproxy.request_id"))
+            return Unavailable()
+        case _:
+            log.error("request failed", exc_info=error, request_id=scope.get("novaproxy.request_id"))
+            return ServerFault()
+
+
+@dataclass(frozen=True, slots=True)
+class Probes:
+    """``/health`` and ``/ready``."""
+
+    pool: Pool
+
+    async def health(self, _request: Request, send: Send) -> None:
+        """``GET /health``: the process is there."""
+        await send_json(send, 200, b'{"status":"ok"}')
+
+    async def ready(self, _request: Request, send: Send) -> None:
+        """``GET /ready``: the database answers and its schema is this version's."""
+        async with self.pool.acquire() as connection:
+            if not await is_current(connection):
+                raise Unavailable
+        await send_json(send, 200, b'{"status":"ready"}')
+
+
+@asynccontextmanager
+async def opened_shop(database: Target, sealing_key: bytes) -> AsyncIterator[ASGIApp]:
+    """Give the service on *database*; when the block ends, orders under way are answered first."""
+    pool = await opened_pool(database)
+    shelf = Shelf()
+    sealers = Sealers(sealing_key)
+    desk = OrderDesk(database, pool, shelf, sealers)
+    serving = asyncio.create_task(desk.run())
+    serving.add_done_callback(_end_broken)
+    try:
+        orders = OrderPages(pool, shelf, desk, OrderReader(pool, shelf, sealers))
+        yield RequestIds(Answered(Shop(orders, _router(orders, pool, shelf))))
+    finally:
+        desk.close()
+        await serving
+        pool.terminate()
+
+
+def _end_broken(serving: asyncio.Task[None]) -> None:
+    """End a worker whose desk broke: it would take orders and answer none; the supervisor starts another."""
+    if not serving.cancelled() and (error := serving.exception()) is not None:
+        log.critical("the desk broke", exc_info=error)
+        signal.raise_signal(signal.SIGTERM)
+
+
+def _router(orders: OrderPages, pool: Pool, shelf: Shelf) -> Router:
+    plans = PlanPages(pool, shelf)
+    balance = BalancePages(pool, shelf)
+    probes = Probes(pool)
+    return Router(
+        [
+            Route("/plans", Open(plans.index), methods=["GET"]),
+            Route("/plans/{slug}", Open(plans.show), methods=["GET"]),
+            # POST is served before the router; it stands here for the Allow header.
+            Route("/orders", Authenticated(orders.index, pool), methods=["GET", "POST"]),
+            Route("/orders/{uuid}", Authenticated(orders.show, pool), methods=["GET"]),
+            Route("/balance", Authenticated(balance.show, pool), methods=["GET"]),
+            Route("/balance/entries", Authenticated(balance.entries, pool), methods=["GET"]),
+            Route("/health", Open(probes.health), methods=["GET"]),
+            Route("/ready", Open(probes.ready), methods=["GET"]),
+        ],
+        redirect_slashes=False,
+    )

@@ -1,0 +1,1 @@
+"""The embedded PostgreSQL, connections, transactions and migrations."""

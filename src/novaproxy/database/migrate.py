@@ -1,0 +1,107 @@
+"""Numbered, forward-only migrations.
+
+All that are missing run in one transaction under an advisory lock: a crash leaves the old schema, and of many processes
+that start at once one migrates and the others wait. An applied file never changes: its checksum is kept.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from importlib.resources import files
+
+import asyncpg
+
+from novaproxy.database.pool import Connection, SoleConnection
+from novaproxy.errors import OperatorError
+
+_NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
+
+_ADVISORY_LOCK = 0x4E6F7661
+"""Ours alone among advisory locks of a database ("Nova")."""
+
+_LEDGER = """
+CREATE TABLE IF NOT EXISTS schema_migration (
+    version    integer PRIMARY KEY,
+    name       text NOT NULL,
+    checksum   text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now()
+)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One file of ``migrations/``."""
+
+    version: int
+    name: str
+    text: str
+
+    @property
+    def checksum(self) -> str:
+        """The SHA-256 of the file, in hex."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+def migrations() -> list[Migration]:
+    """Return the migrations that this version of NovaProxy knows, in order."""
+    found = [
+        Migration(int(match[1]), match[2], file.read_text(encoding="utf-8"))
+        for file in files("novaproxy.database").joinpath("migrations").iterdir()
+        if (match := _NAME.fullmatch(file.name))
+    ]
+    return sorted(found, key=lambda migration: migration.version)
+
+
+async def migrate(connection: SoleConnection) -> list[Migration]:
+    """Bring the schema up to this version and return what was applied.
+
+    Raises:
+        OperatorError: the schema is newer than this version, an applied migration was changed, or a lock was not to be
+            had.
+    """
+    known = migrations()
+    try:
+        async with connection.transaction():
+            # Before the lock nothing of ours exists, so the lock is waited for without the session's own bound.
+            await connection.execute("SET LOCAL lock_timeout = '60s'; SET LOCAL statement_timeout = '0'")
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", _ADVISORY_LOCK)
+            await connection.execute("SET LOCAL lock_timeout = '5s'")
+            await connection.execute(_LEDGER)
+            missing = _missing(known, await connection.fetch("SELECT version, name, checksum FROM schema_migration"))
+            for migration in missing:
+                await connection.execute(migration.text)
+                await connection.execute(
+                    "INSERT INTO schema_migration (version, name, checksum) VALUES ($1, $2, $3)",
+                    migration.version,
+                    migration.name,
+                    migration.checksum,
+                )
+    except asyncpg.LockNotAvailableError as error:
+        raise OperatorError(
+            "The database is in use and could not be migrated: a table stayed locked. Try again."
+        ) from error
+    return missing
+
+
+def _missing(known: list[Migration], applied: list[asyncpg.Record]) -> list[Migration]:
+    by_version = {migration.version: migration for migration in known}
+    for row in applied:
+        migration = by_version.pop(row["version"], None)
+        if migration is None:
+            raise OperatorError(
+                f"The database's schema is newer than this NovaProxy (it has migration {row['version']:04d} "
+                f"{row['name']}): start the newer version."
+            )
+        if migration.checksum != row["checksum"]:
+            raise OperatorError(f"Migration {migration.version:04d} {migration.name} was changed after it was applied.")
+    return sorted(by_version.values(), key=lambda migration: migration.version)
+
+
+async def is_current(connection: Connection) -> bool:
+    """Return whether every migration of this version is applied."""
+    newest = max(migration.version for migration in migrations())
+    if await connection.fetchval("SELECT to_regclass('schema_migration')") is None:
+        return False
+    version: int | None = await connection.fetchval("SELECT max(version) FROM schema_migration")
+    return version is not None and version >= newest

@@ -1,0 +1,132 @@
+"""Connections and transactions.
+
+Sessions carry limits, so that nothing waits for ever: no statement, no lock, no transaction that a frozen
+process left open.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from functools import cache
+from importlib.resources import files
+from typing import Any, TypeAlias
+
+import asyncpg
+
+from novaproxy.errors import OperatorError
+
+OLDEST_SERVER = 15
+
+Target = Mapping[str, Any]
+"""Where the database is, as keyword arguments of ``asyncpg.connect``; it holds the password."""
+
+SoleConnection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+Connection: TypeAlias = "SoleConnection | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+
+STATEMENT_TIMEOUT_MS = 10_000
+LOCK_TIMEOUT_MS = 2_000
+IDLE_IN_TRANSACTION_TIMEOUT_MS = 5_000
+CONNECT_TIMEOUT_SECONDS = 5.0
+COMMAND_TIMEOUT_SECONDS = 12.0
+"""A little more than the server's own bound: for a server that is frozen, or a line that is dead."""
+
+SESSION = {
+    "application_name": "novaproxy",
+    "TimeZone": "UTC",
+    "default_transaction_isolation": "read committed",
+    "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+    "lock_timeout": str(LOCK_TIMEOUT_MS),
+    "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT_MS),
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+    "jit": "off",
+}
+"""Server settings of each session of ours, whatever the server's own defaults are."""
+
+OUTAGES: tuple[type[BaseException], ...] = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
+"""Errors that say that the database is away, full or stopping, rather than that the statement is wrong."""
+
+
+def is_outage(error: BaseException) -> bool:
+    """Return whether *error* is one of OUTAGES; asyncpg's complaint about a value that it cannot send is not."""
+    return isinstance(error, OUTAGES) and not isinstance(error, ValueError)
+
+
+LOST: tuple[type[BaseException], ...] = (
+    ConnectionError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.IdleSessionTimeoutError,
+)
+"""Those outages that an old connection meets after a restart of the server, where a new one may be well."""
+
+RETRIED = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
+"""SQLSTATE 40001 and 40P01: the transaction lost to another and may be run again."""
+
+
+async def _keep_session(_connection: Connection) -> None:
+    """Leave a released connection as it is: our statements change nothing of a session, a reset costs a round trip."""
+
+
+async def opened_pool(database: Target, *, max_size: int = 8) -> Pool:
+    """Return a pool that connects when first used, so that a service starts while its database is away."""
+    return await asyncpg.create_pool(
+        **database,
+        min_size=0,
+        max_size=max_size,
+        timeout=CONNECT_TIMEOUT_SECONDS,
+        command_timeout=COMMAND_TIMEOUT_SECONDS,
+        server_settings=SESSION,
+        reset=_keep_session,
+    )
+
+
+async def opened_connection(
+    database: Target,
+    *,
+    command_timeout: float | None = None,
+    **settings: str,
+) -> SoleConnection:
+    """Return one connection of its own; *settings* go over those of SESSION.
+
+    *command_timeout* (seconds) bounds each command also where the server does not answer at all.
+
+    Raises:
+        OperatorError: the server is older than PostgreSQL 15.
+    """
+    connection = await asyncpg.connect(
+        **database,
+        timeout=CONNECT_TIMEOUT_SECONDS,
+        command_timeout=command_timeout,
+        server_settings=SESSION | settings,
+    )
+    version = connection.get_server_version()
+    if version.major < OLDEST_SERVER:
+        await connection.close()
+        raise OperatorError(f"PostgreSQL {version.major} is too old: NovaProxy needs {OLDEST_SERVER} or newer.")
+    return connection
+
+
+@asynccontextmanager
+async def transaction(pool: Pool) -> AsyncIterator[Connection]:
+    """Give a connection inside one transaction: committed when the block ends, rolled back when it raises."""
+    async with pool.acquire() as connection, connection.transaction():
+        yield connection
+
+
+@cache
+def statement(package: str, name: str) -> str:
+    """Return the text of ``sql/<name>.sql`` of a capability, e.g. ``statement("novaproxy.orders", "save_batch")``."""
+    return files(package).joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Discount codes: whether one may be redeemed, and what it takes off."""

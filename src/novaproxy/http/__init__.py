@@ -1,0 +1,1 @@
+"""Bytes to plain mappings, and refusals to answers."""

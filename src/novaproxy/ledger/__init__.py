@@ -1,0 +1,1 @@
+"""The ledger: double entry, and the audit of the books."""

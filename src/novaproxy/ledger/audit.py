@@ -1,0 +1,105 @@
+"""The audit: each invariant of docs/data-model.md is one query that must find no row.
+
+M8 is recomputed here, by the rules that priced the orders, from the catalog revision each order names.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from importlib.resources import files
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from novaproxy.catalog.listing import Listing, listing
+from novaproxy.catalog.model import Duration
+from novaproxy.catalog.rules import asked_options, bandwidth_price_cents, duration_price_cents
+from novaproxy.catalog.store import read_revision
+from novaproxy.database.pool import Connection, statement
+from novaproxy.discounts.rules import taken_off_cents
+from novaproxy.errors import Refusal
+from novaproxy.http.body import JsonValue
+
+_AUDITS = files("novaproxy.ledger").joinpath("sql", "audit")
+
+EXAMPLES = 3
+"""How many breaches are named beside their count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One invariant, how many rows break it, and some of them."""
+
+    invariant: str
+    says: str
+    breaches: int
+    examples: tuple[str, ...]
+
+
+async def audit(connection: Connection) -> list[Finding]:
+    """Return one finding an invariant: money first, then limits, then statuses.
+
+    The caller's transaction (repeatable read) is the one snapshot that all of them see.
+    """
+    findings = [await _audited(connection, file.name, file.read_text(encoding="utf-8")) for file in _AUDITS.iterdir()]
+    findings.append(await _audit_prices(connection))
+    return sorted(findings, key=lambda finding: ("MLS".index(finding.invariant[0]), finding.invariant))
+
+
+async def _audited(connection: Connection, file_name: str, text: str) -> Finding:
+    row = await connection.fetchrow(
+        f"WITH breaches AS (\n{text}\n) SELECT count(*) AS breaches, "  # noqa: S608 -- our own file
+        f"(array_agg(breach))[1:{EXAMPLES}] AS examples FROM breaches",
+    )
+    if row is None:
+        raise AssertionError("an aggregate gives a row")
+    return Finding(file_name.partition("_")[0].upper(), _says(text), row["breaches"], tuple(row["examples"] or ()))
+
+
+def _says(text: str) -> str:
+    """Return the first comment line of an audit's file: what it says is always true."""
+    return text.partition("\n")[0].removeprefix("--").strip()
+
+
+async def _audit_prices(connection: Connection) -> Finding:
+    """M8: the price, the discount and the options of each order follow from the catalog revision that it names."""
+    rows = await connection.fetch(statement("novaproxy.ledger", "list_priced"))
+    listings: dict[int, Listing] = {}
+    breaches, examples = 0, []
+    for row in rows:
+        revision = row["catalog_revision"]
+        if revision not in listings:
+            listings[revision] = listing(revision, await read_revision(connection, revision))
+        if not _is_priced_right(row, listings[revision]):
+            breaches += row["orders"]
+            examples.append(f"order {row['example_uuid']}")
+    return Finding(
+        "M8", "the price follows from the catalog revision of the order", breaches, tuple(examples[:EXAMPLES])
+    )
+
+
+def _is_priced_right(row: asyncpg.Record, listed: Listing) -> bool:
+    plan = listed.plan_by_id.get(row["plan_id"])
+    if plan is None:
+        return False
+    durations = {duration.slug: duration for duration in plan.durations}
+    try:
+        if row["bandwidth_gb"] is not None:
+            gross_cents = bandwidth_price_cents(plan, row["bandwidth_gb"])
+        else:
+            gross_cents = _duration_gross_cents(durations[row["term"]], msgspec.json.decode(row["options"]))
+    except (KeyError, ValueError, Refusal):
+        return False
+    codes = {code.id: code for code in listed.catalog.discount_codes}
+    code = codes.get(row["discount_code_id"]) if row["discount_code_id"] is not None else None
+    discount_cents = taken_off_cents(code, gross_cents) if code else 0
+    return (gross_cents, discount_cents) == (row["gross_cents"], row["discount_cents"])
+
+
+def _duration_gross_cents(duration: Duration, sold: list[dict[str, Any]]) -> int:
+    config: dict[str, JsonValue] = {option["name"]: _as_asked(option["value"]) for option in sold}
+    return duration_price_cents(duration, asked_options(duration, config or None))
+
+
+def _as_asked(value: str | float) -> JsonValue:
+    return value if isinstance(value, str) else Decimal(str(value))

@@ -1,0 +1,15 @@
+-- an order came to its status by moves that each begin where the last one ended
+SELECT format('order %s: %s, last move to %s', orders.uuid, orders.status, COALESCE(last_move.to_status, 'none')) AS breach
+FROM orders
+LEFT JOIN (
+    SELECT DISTINCT ON (order_id) order_id, to_status FROM order_move ORDER BY order_id, id DESC
+) AS last_move ON last_move.order_id = orders.id
+WHERE CASE WHEN last_move.order_id IS NULL THEN orders.status NOT IN ('active', 'pending', 'awaiting_payment')
+           ELSE orders.status <> last_move.to_status END
+UNION ALL
+SELECT format('order %s: a move from %s after one to %s', order_id, from_status, status_before)
+FROM (
+    SELECT order_id, from_status, lag(to_status) OVER (PARTITION BY order_id ORDER BY id) AS status_before
+    FROM order_move
+) AS move
+WHERE from_status <> status_before

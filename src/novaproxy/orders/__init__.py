@@ -1,0 +1,1 @@
+"""The way of an order: ask, price, decide, write down, answer."""

@@ -1,0 +1,143 @@
+"""``POST /orders``, ``GET /orders``, ``GET /orders/{uuid}`` (contract, sections 3 and 4)."""
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from uuid import UUID
+
+from starlette.requests import Request
+from starlette.types import Receive, Scope, Send
+
+from novaproxy.accounts.asking import asked_token_hash, asking_account
+from novaproxy.accounts.model import Account
+from novaproxy.catalog.store import Shelf
+from novaproxy.database.pool import Pool
+from novaproxy.errors import Refusal
+from novaproxy.http.answer import send_json, send_json_array, send_refusal
+from novaproxy.http.body import ClientGone, Fields, read_body, read_fields
+from novaproxy.http.paging import asked_paging, next_link
+from novaproxy.http.refusals import Unavailable
+from novaproxy.orders.desk import OrderDesk
+from novaproxy.orders.model import Ask, OrderStatus
+from novaproxy.orders.placing import Answer, Placed
+from novaproxy.orders.reading import OrderReader
+from novaproxy.orders.request import checked_key
+from novaproxy.orders.resource import order_json
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+class OrderNotFound(Refusal):
+    """No such order of this account."""
+
+    status = 404
+    code = "order_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("Order not found.")
+
+
+class StatusUnknown(Refusal):
+    """The list was to be filtered by a status that does not exist."""
+
+    code = "status_unknown"
+
+    def __init__(self) -> None:
+        super().__init__(f"The status must be one of: {', '.join(OrderStatus)}.")
+
+
+@dataclass(frozen=True, slots=True)
+class OrderPages:
+    """What the order paths need; made once in ``app.py``."""
+
+    pool: Pool
+    shelf: Shelf
+    desk: OrderDesk
+    reader: OrderReader
+
+    async def create(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """``POST /orders``: who asks, for what; the desk decides; the answer goes out after the commit."""
+        try:
+            token = asked_token_hash(scope["headers"])
+            ask = await self._ask(token, scope, receive)
+            answer = await self.desk.place(ask)
+            await self._send_answer(send, answer)
+        except Refusal as refusal:
+            await send_refusal(send, refusal)
+        except ClientGone:
+            return
+
+    async def _ask(self, token: bytes, scope: Scope, receive: Receive) -> Ask:
+        try:
+            fields = await _asked_fields(scope, receive)
+        except Refusal:
+            # An unknown token is told before anything that is said about the body.
+            async with self.pool.acquire() as connection:
+                await asking_account(connection, token)
+            raise
+        try:
+            key = checked_key(_header(scope, b"idempotency-key"))
+        except Refusal as fault:
+            return Ask(token, None, fields, fault)
+        return Ask(token, key, fields)
+
+    async def _send_answer(self, send: Send, answer: Answer) -> None:
+        match answer:
+            case Refusal():
+                await send_refusal(send, answer)
+            case Placed(order=order, showcase=showcase):
+                await send_json(send, 201, order_json(order, showcase, order.created_at))
+            case replay:
+                found = await self.reader.read(replay.account_id, replay.uuid)
+                if found is None:
+                    raise Unavailable
+                body = order_json(found.order, found.showcase, found.read_at)
+                await send_json(send, 201, body, [(b"idempotent-replayed", b"true")])
+
+    async def show(self, request: Request, account: Account, send: Send) -> None:
+        """``GET /orders/{uuid}``: one of the caller's own; every other one is the same 404."""
+        written = request.path_params["uuid"]
+        if not _UUID.fullmatch(written):
+            raise OrderNotFound
+        found = await self.reader.read(account.id, UUID(written))
+        if found is None:
+            raise OrderNotFound
+        await send_json(send, 200, order_json(found.order, found.showcase, found.read_at, account))
+
+    async def index(self, request: Request, account: Account, send: Send) -> None:
+        """``GET /orders``: all of the caller's, newest first, streamed; ``?limit`` asks for one page of it."""
+        status = _asked_status(request.query_params.get("status"))
+        paging = asked_paging(request.query_params)
+        if paging is None:
+            await send_json_array(send, self._everything(account, status))
+            return
+        found = await self.reader.page(account.id, paging.after, status, paging.limit + 1)
+        shown, more = found.orders[: paging.limit], found.orders[paging.limit :]
+        rows = [order_json(order, found.showcase, found.read_at, account) for _, order in shown]
+        headers = next_link(request, paging, shown[-1][0]) if more else []
+        await send_json(send, 200, b"[" + b",".join(rows) + b"]", headers)
+
+    async def _everything(self, account: Account, status: OrderStatus | None) -> AsyncIterator[list[bytes]]:
+        async for found in self.reader.pages(account.id, status):
+            yield [order_json(order, found.showcase, found.read_at, account) for _, order in found.orders]
+
+
+async def _asked_fields(scope: Scope, receive: Receive) -> Fields:
+    length = _header(scope, b"content-length")
+    body = await read_body(receive, int(length) if length and length.isascii() and length.isdigit() else None)
+    return read_fields(body, _header(scope, b"content-type"))
+
+
+def _header(scope: Scope, wanted: bytes) -> str | None:
+    """Return a header's text; one that is given twice is joined as RFC 9110, section 5.2, says."""
+    values = [value.decode("latin-1") for name, value in scope["headers"] if name == wanted]
+    return ", ".join(values) if values else None
+
+
+def _asked_status(written: str | None) -> OrderStatus | None:
+    if written is None:
+        return None
+    try:
+        return OrderStatus(written)
+    except ValueError:
+        raise StatusUnknown from None

@@ -1,0 +1,278 @@
+"""The desk: orders queue, and what arrived while the last batch was under way is the next one.
+
+This is group commit in the application: one set of round trips and one fsync serve up to 64 orders, and an order alone
+takes the same way as a batch of one. A batch that cannot be placed as a whole is placed one account after the other,
+aside, while the desk goes on.
+"""
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+
+import asyncpg
+import structlog
+
+from novaproxy.catalog.store import Shelf
+from novaproxy.credentials.seal import Sealer, Sealers
+from novaproxy.database.pool import (
+    COMMAND_TIMEOUT_SECONDS,
+    LOST,
+    OUTAGES,
+    RETRIED,
+    Connection,
+    Pool,
+    SoleConnection,
+    Target,
+    is_outage,
+    opened_connection,
+    transaction,
+)
+from novaproxy.errors import Refusal
+from novaproxy.http.refusals import Busy, ServerFault, Unavailable
+from novaproxy.orders.model import Ask
+from novaproxy.orders.placing import Answer, OutcomeUnknown, place_batch
+from novaproxy.orders.store import saved_uuids
+
+LARGEST_BATCH = 64
+LONGEST_QUEUE = 1_024
+HOT_LOCK_TIMEOUT = "1s"
+"""How long the common batch waits for a lock, before its accounts are served aside where each may wait longer."""
+
+ATTEMPTS = 5
+SETTLING_SECONDS = 12.0
+"""Longer than a forgotten transaction may stay open (``idle_in_transaction_session_timeout``)."""
+
+UNSETTLED: tuple[type[BaseException], ...] = (asyncpg.LockNotAvailableError, *RETRIED, *OUTAGES)
+"""Errors after which the question what became of a COMMIT is asked again."""
+
+log = structlog.get_logger("novaproxy.desk")
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """An order at the desk, and where its answer goes."""
+
+    ask: Ask
+    answer: asyncio.Future[Answer]
+
+    def give(self, answer: Answer) -> None:
+        """Answer, unless the client is gone."""
+        if not self.answer.done():
+            self.answer.set_result(answer)
+
+
+class OrderDesk:
+    """Takes orders one by one and places them in batches on a connection of its own; *pool* serves what goes aside."""
+
+    def __init__(self, database: Target, pool: Pool, shelf: Shelf, sealers: Sealers) -> None:
+        self._database = database
+        self._pool = pool
+        self._shelf = shelf
+        self._sealers = sealers
+        self._connection: SoleConnection | None = None
+        self._queue: deque[_Waiting] = deque()
+        self._arrived = asyncio.Event()
+        self._aside: dict[bytes, deque[_Waiting]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_closing = False
+
+    async def place(self, ask: Ask) -> Answer:
+        """Return the answer to *ask*: an order after its commit, an earlier one's replay, or a refusal."""
+        if self._is_closing or self._waiting_count() >= LONGEST_QUEUE:
+            return Busy()
+        waiting = _Waiting(ask, asyncio.get_running_loop().create_future())
+        if ask.token_hash in self._aside:
+            self._aside[ask.token_hash].append(waiting)
+        else:
+            self._queue.append(waiting)
+            self._arrived.set()
+        return await waiting.answer
+
+    def _waiting_count(self) -> int:
+        return len(self._queue) + sum(len(queue) for queue in self._aside.values())
+
+    async def run(self) -> None:
+        """Serve until ``close`` was called and everybody has an answer."""
+        while not (self._is_closing and not self._queue):
+            await self._arrived.wait()
+            self._arrived.clear()
+            while batch := self._next_batch():
+                await self._serve(batch)
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+        if self._connection is not None:
+            await _closed(self._connection)
+
+    def _next_batch(self) -> list[_Waiting]:
+        """Take the next orders from the queue; those whose token is served aside by now go there."""
+        batch: list[_Waiting] = []
+        while self._queue and len(batch) < LARGEST_BATCH:
+            waiting = self._queue.popleft()
+            self._aside.get(waiting.ask.token_hash, batch).append(waiting)
+        return batch
+
+    def close(self) -> None:
+        """Take no more orders; those that wait are still served."""
+        self._is_closing = True
+        self._arrived.set()
+
+    async def _serve(self, batch: list[_Waiting]) -> None:
+        try:
+            answers = await self._placed([waiting.ask for waiting in batch])
+        except OutcomeUnknown as unknown:
+            self._drop_connection()
+            self._start(self._settle_batch(batch, unknown))
+        except asyncpg.LockNotAvailableError:
+            self._serve_aside(batch)
+        except Exception as error:
+            is_away = is_outage(error) and not self._is_refused(error)
+            self._drop_connection()
+            if is_away:
+                log.warning("database away", error=type(error).__name__, orders=len(batch))
+                _give_all(batch, Unavailable())
+            else:
+                # One order that cannot be written must not take the others with it.
+                log.exception("batch failed", orders=len(batch))
+                self._serve_aside(batch)
+        else:
+            for waiting, answer in zip(batch, answers, strict=True):
+                waiting.give(answer)
+
+    async def _placed(self, asks: Sequence[Ask]) -> list[Answer]:
+        """Place *asks* on the common connection; where an old one turns out to be lost before COMMIT, on a new one."""
+        is_old = self._connection is not None and not self._connection.is_closed()
+        try:
+            return await self._placed_on(await self._hot_connection(), asks)
+        except LOST:
+            if not is_old:
+                raise
+        self._drop_connection()
+        return await self._placed_on(await self._hot_connection(), asks)
+
+    async def _placed_on(self, connection: Connection, asks: Sequence[Ask]) -> list[Answer]:
+        return await _with_retries(connection, asks, self._shelf, await self._sealers.on(connection))
+
+    async def _hot_connection(self) -> SoleConnection:
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await opened_connection(
+                self._database,
+                command_timeout=COMMAND_TIMEOUT_SECONDS,
+                lock_timeout=HOT_LOCK_TIMEOUT,
+            )
+        return self._connection
+
+    def _is_refused(self, error: Exception) -> bool:
+        """Return whether the server is there and refused this batch: out of time, memory or disk."""
+        is_open = self._connection is not None and not self._connection.is_closed()
+        return is_open and isinstance(error, asyncpg.PostgresError)
+
+    def _drop_connection(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _serve_aside(self, batch: list[_Waiting]) -> None:
+        """Serve *batch* by token on connections of the pool, and whatever else these tokens ask for meanwhile."""
+        for waiting in batch:
+            token = waiting.ask.token_hash
+            if token in self._aside:
+                self._aside[token].append(waiting)
+            else:
+                self._aside[token] = deque([waiting])
+                self._start(self._serve_token(token))
+
+    async def _serve_token(self, token: bytes) -> None:
+        queue = self._aside[token]
+        while queue:
+            await self._serve_alone(queue.popleft(), queue)
+        del self._aside[token]
+
+    async def _serve_alone(self, waiting: _Waiting, behind: deque[_Waiting]) -> None:
+        try:
+            async with self._pool.acquire() as connection:
+                sealer = await self._sealers.on(connection)
+                (answer,) = await _with_retries(connection, [waiting.ask], self._shelf, sealer)
+        except OutcomeUnknown as unknown:
+            if not await self._is_settled([waiting], unknown):
+                # A COMMIT that fails each time must not be tried without end.
+                log.warning("commit failed", error=type(unknown.__cause__).__name__, orders=1)
+                waiting.give(Unavailable())
+        except asyncpg.LockNotAvailableError:
+            # Those behind want the same lock; one after the other they would wait as many times as they are.
+            _give_all([waiting, *behind], Busy())
+            behind.clear()
+        except RETRIED:
+            waiting.give(Busy())
+        except Exception as error:
+            if is_outage(error):
+                log.warning("database away", error=type(error).__name__, orders=1)
+                waiting.give(Unavailable())
+            else:
+                log.exception("order failed")
+                waiting.give(ServerFault())
+        else:
+            waiting.give(answer)
+
+    async def _settle_batch(self, batch: list[_Waiting], unknown: OutcomeUnknown) -> None:
+        if not await self._is_settled(batch, unknown):
+            self._serve_aside(batch)
+
+    async def _is_settled(self, batch: list[_Waiting], unknown: OutcomeUnknown) -> bool:
+        """Find out what became of a COMMIT whose answer was lost, and answer by that; False: nothing was written."""
+        saved = await self._saved(unknown)
+        if saved is None:
+            log.error("outcome of a commit not settled", orders=len(unknown.written))
+            _give_all(batch, Unavailable())
+        elif saved:
+            for waiting, answer in zip(batch, unknown.answers, strict=True):
+                waiting.give(answer)
+        else:
+            return False
+        return True
+
+    async def _saved(self, unknown: OutcomeUnknown) -> bool | None:
+        """Return whether the batch was committed, None if that could not be learned in time."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + SETTLING_SECONDS
+        while loop.time() < deadline:
+            try:
+                async with transaction(self._pool) as connection:
+                    return bool(await saved_uuids(connection, unknown.written))
+            except UNSETTLED:
+                await asyncio.sleep(random.uniform(0.05, 0.2))  # noqa: S311 -- spreads retries, guards nothing
+            except Exception:
+                # Whatever it is, those who wait must hear something.
+                log.exception("looking for the orders of a lost commit failed")
+                return None
+        return None
+
+
+async def _with_retries(connection: Connection, asks: Sequence[Ask], shelf: Shelf, sealer: Sealer) -> list[Answer]:
+    """Place *asks*, again where the transaction lost to another one (SQLSTATE 40001, 40P01)."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return await place_batch(connection, asks, shelf, sealer)
+        except RETRIED:
+            if attempt == ATTEMPTS:
+                raise
+            await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 -- spreads retries, guards nothing
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _give_all(batch: Sequence[_Waiting], refusal: Refusal) -> None:
+    for waiting in batch:
+        waiting.give(refusal)
+
+
+async def _closed(connection: SoleConnection) -> None:
+    try:
+        await connection.close(timeout=2)
+    except Exception:  # noqa: BLE001 -- it is gone either way
+        connection.terminate()

@@ -1,0 +1,117 @@
+"""One transaction that places a batch: load with locks, decide, issue credentials, save, commit."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import asyncpg
+
+from novaproxy.catalog.resource import BYTES_PER_GB, Showcase
+from novaproxy.catalog.rules import expiry
+from novaproxy.catalog.store import Shelf
+from novaproxy.credentials.issue import new_name
+from novaproxy.credentials.seal import Sealer
+from novaproxy.database.pool import Connection
+from novaproxy.errors import Refusal
+from novaproxy.identifiers import new_uuid
+from novaproxy.orders.batch import Accepted, Replay, decide_batch
+from novaproxy.orders.model import Ask, Order, OrderStatus
+from novaproxy.orders.resource import options_json
+from novaproxy.orders.store import Written, load_batch, save_batch
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A new order, after its commit."""
+
+    order: Order
+    showcase: Showcase
+
+
+Answer = Placed | Replay | Refusal
+
+
+class OutcomeUnknown(Exception):  # noqa: N818 -- it is no error, it is a question
+    """The connection was lost while COMMIT was under way: *answers* hold if *written* are in the database."""
+
+    def __init__(self, written: list[Written], answers: list[Answer]) -> None:
+        super().__init__(f"the outcome of {len(written)} orders is unknown")
+        self.written = written
+        self.answers = answers
+
+
+async def place_batch(connection: Connection, asks: Sequence[Ask], shelf: Shelf, sealer: Sealer) -> list[Answer]:
+    """Decide *asks* and write down those that are accepted; one answer each, in order, all of them after the commit.
+
+    Raises:
+        OutcomeUnknown: the COMMIT was sent and its answer did not come.
+        Exception: anything else was rolled back, or will be with the connection.
+    """
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        loaded = await load_batch(connection, asks)
+        showcase = await shelf.at(loaded.revision, connection)
+        decisions = decide_batch(list(asks), loaded.ledgers, showcase.listing, loaded.now, new_uuid)
+        answers: list[Answer] = []
+        written: list[Written] = []
+        for decision in decisions:
+            if isinstance(decision, Accepted):
+                written.append(_written(decision, showcase, sealer, loaded.now))
+                answers.append(Placed(written[-1].order, showcase))
+            else:
+                answers.append(decision)
+        if written:
+            await save_batch(connection, written, loaded.ledgers)
+    except BaseException:
+        await _rolled_back(connection, transaction)
+        raise
+    if not written:
+        await transaction.rollback()
+        return answers
+    try:
+        await transaction.commit()
+    except BaseException as error:
+        raise OutcomeUnknown(written, answers) from error
+    return answers
+
+
+async def _rolled_back(connection: Connection, transaction: asyncpg.transaction.Transaction) -> None:
+    """End the transaction; where the connection is beyond that, the server ends it."""
+    try:
+        # Not a plain ROLLBACK: the driver would take the connection's next transaction for one inside this one.
+        await asyncio.wait_for(transaction.rollback(), 2)
+    except Exception:  # noqa: BLE001 -- the first error is the one to tell
+        connection.terminate()
+
+
+def _written(accepted: Accepted, showcase: Showcase, sealer: Sealer, now: datetime) -> Written:
+    """Return *accepted* as it is saved, with credentials where its status allows them."""
+    terms = accepted.terms
+    is_active = terms.status is OrderStatus.ACTIVE
+    username, password = (new_name(), new_name()) if is_active else (None, None)
+    order = Order(
+        uuid=accepted.uuid,
+        account_id=accepted.account_id,
+        plan_id=terms.plan.id,
+        status=terms.status,
+        gross_cents=terms.gross_cents,
+        discount_cents=terms.discount_cents,
+        net_cents=terms.net_cents,
+        options=options_json(terms.options),
+        username=username,
+        password=password,
+        initial_bytes=None if terms.bandwidth_gb is None else terms.bandwidth_gb * BYTES_PER_GB,
+        consumed_bytes=0,
+        expires_at=expiry(terms.term, now) if is_active and terms.term else None,
+        created_at=now,
+        updated_at=now,
+    )
+    return Written(
+        accepted=accepted,
+        order=order,
+        revision=showcase.listing.revision,
+        password_sealed=None if password is None else sealer.sealed(password, order.uuid),
+        sealing_key_id=None if password is None else sealer.key_id,
+    )

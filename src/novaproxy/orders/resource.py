@@ -1,0 +1,70 @@
+"""UserPlanResource: an order on the wire (contract, section 4)."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from novaproxy.accounts.model import Account
+from novaproxy.catalog.resource import Showcase
+from novaproxy.catalog.rules import Chosen
+from novaproxy.http.wire import ENCODER, stamp, whole_second
+from novaproxy.money import json_cents
+from novaproxy.orders.model import Order, OrderStatus
+
+_RUNNING = (OrderStatus.ACTIVE, OrderStatus.INACTIVE)
+
+
+def order_json(order: Order, showcase: Showcase, now: datetime, account: Account | None = None) -> bytes:
+    """Return *order* as JSON; *account* is shown where it is given (list and get), not in the answer to a create."""
+    return ENCODER.encode(order_resource(order, showcase, now, account))
+
+
+def order_resource(order: Order, showcase: Showcase, now: datetime, account: Account | None = None) -> dict[str, Any]:
+    """Return the members of a UserPlanResource."""
+    initial = order.initial_bytes
+    resource: dict[str, Any] = {
+        "uuid": order.uuid,
+        "username": order.username,
+        "password": order.password,
+        "initial_bandwidth_in_bytes": initial,
+        "remaining_bandwidth_in_bytes": None if initial is None else initial - order.consumed_bytes,
+        "consumed_bandwidth_in_bytes": order.consumed_bytes,
+        "expires_at": None if order.expires_at is None else whole_second(order.expires_at),
+        "status": shown_status(order, now),
+        "price": {
+            "gross": json_cents(order.gross_cents),
+            "discount": json_cents(order.discount_cents),
+            "net": json_cents(order.net_cents),
+        },
+    }
+    if account is not None:
+        resource["user"] = {"uuid": account.uuid, "email": account.email, "name": account.name}
+    resource["plan"] = showcase.plan_json[order.plan_id]
+    resource["duration_options"] = msgspec.Raw(order.options)
+    resource["created_at"] = stamp(order.created_at)
+    resource["updated_at"] = stamp(order.updated_at)
+    return resource
+
+
+def shown_status(order: Order, now: datetime) -> OrderStatus:
+    """Return the status as a read shows it: past ``expires_at`` nothing is active or inactive (section 5)."""
+    if order.status in _RUNNING and order.expires_at is not None and order.expires_at <= now:
+        return OrderStatus.EXPIRED
+    return order.status
+
+
+def options_json(options: tuple[Chosen, ...]) -> bytes:
+    """Return the resolved choices as the JSON array that is stored with an order and shown."""
+    return ENCODER.encode(
+        [
+            {
+                "name": option.name,
+                "label": option.label,
+                "value": option.value,
+                "value_label": option.value_label,
+                "price": json_cents(option.price_cents),
+            }
+            for option in options
+        ],
+    )

@@ -1,0 +1,172 @@
+"""What the desk reads and writes, each in one round trip."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+
+from novaproxy.database.pool import Connection, statement
+from novaproxy.orders.batch import Accepted, Ledgers
+from novaproxy.orders.model import Ask, Customer, Order
+
+_SQL = "novaproxy.orders"
+_LONGEST_CODE = 64
+
+
+class BooksChanged(Exception):  # noqa: N818 -- tells what happened
+    """A guard of the save statement held fewer rows than were decided: somebody wrote without the locks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The state that a batch is decided on, as of *now*, with its locks held."""
+
+    now: datetime
+    revision: int
+    ledgers: Ledgers
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An accepted order with its credentials, as it is saved."""
+
+    accepted: Accepted
+    order: Order
+    revision: int
+    password_sealed: bytes | None
+    sealing_key_id: int | None
+
+
+async def load_batch(connection: Connection, asks: Sequence[Ask]) -> Loaded:
+    """Lock the accounts and codes of *asks* and return what the decision needs."""
+    rows = await connection.fetch(
+        statement(_SQL, "load_batch"),
+        [ask.token_hash for ask in asks],
+        [ask.idempotency_key for ask in asks],
+        [_asked_code(ask) for ask in asks],
+    )
+    customers: dict[int, Customer] = {}
+    uses_by_code: dict[int, int] = {}
+    asking: list[int | None] = [None] * len(asks)
+    for row in rows:
+        place = row["slot"] - 1
+        _note_code(row, uses_by_code)
+        if row["account_id"] is not None:
+            customer = customers.get(row["account_id"]) or _customer(row)
+            customers[customer.account_id] = customer
+            asking[place] = customer.account_id
+            _note_key(row, asks[place], customer)
+    return Loaded(rows[0]["decided_at"], rows[0]["revision"] or 0, Ledgers(customers, uses_by_code, asking))
+
+
+def _asked_code(ask: Ask) -> str | None:
+    """Return the discount code in lower case where it can be one at all; only those are locked and counted."""
+    code = ask.fields.values.get("discount_code")
+    if not isinstance(code, str) or not code.isascii() or len(code) > _LONGEST_CODE or "\0" in code:
+        return None
+    return code.lower()
+
+
+def _note_code(row: asyncpg.Record, uses_by_code: dict[int, int]) -> None:
+    if row["code_id"] is not None:
+        uses_by_code[row["code_id"]] = row["code_uses"]
+
+
+def _customer(row: asyncpg.Record) -> Customer:
+    return Customer(
+        account_id=row["account_id"],
+        balance_cents=row["balance_cents"],
+        ledger_version=row["ledger_version"],
+        plan_orders=dict(zip(row["plan_ids"], row["plan_orders"], strict=True)),
+    )
+
+
+def _note_key(row: asyncpg.Record, ask: Ask, customer: Customer) -> None:
+    if row["code_id"] is not None:
+        customer.code_uses[row["code_id"]] = row["account_code_uses"]
+    if row["key_order_uuid"] is not None and ask.idempotency_key is not None:
+        customer.keys[ask.idempotency_key] = (row["key_order_uuid"], row["key_request_hash"])
+
+
+async def save_batch(connection: Connection, written: Sequence[Written], ledgers: Ledgers) -> None:
+    """Write *written* down with everything that it moves.
+
+    Raises:
+        BooksChanged: a guard held.
+        asyncpg.PostgresError: a constraint held.
+    """
+    changed = sorted({one.accepted.account_id for one in written})
+    plans = Counter((one.accepted.account_id, one.accepted.terms.plan.id) for one in written)
+    redeemed = [
+        (one.accepted.account_id, one.accepted.terms.discount_code_id)
+        for one in written
+        if one.accepted.terms.discount_code_id is not None
+    ]
+    codes = Counter(code_id for _, code_id in redeemed)
+    account_codes = Counter(redeemed)
+    row = await connection.fetchrow(
+        statement(_SQL, "save_batch"),
+        *_order_columns(written),
+        changed,
+        [ledgers.versions_before[account_id] for account_id in changed],
+        [ledgers.customers[account_id].ledger_version for account_id in changed],
+        [ledgers.customers[account_id].balance_cents for account_id in changed],
+        [account_id for account_id, _ in plans],
+        [plan_id for _, plan_id in plans],
+        list(plans.values()),
+        list(codes),
+        list(codes.values()),
+        [account_id for account_id, _ in account_codes],
+        [code_id for _, code_id in account_codes],
+        list(account_codes.values()),
+    )
+    charges = sum(one.accepted.ledger_version is not None for one in written)
+    if row is None or tuple(row) != (len(written), charges, len(changed), len(codes)):
+        raise BooksChanged(f"decided {(len(written), charges, len(changed), len(codes))}, wrote {row}")
+
+
+def _order_columns(written: Sequence[Written]) -> list[list[Any]]:
+    """Return the columns of the orders, one list each, as ``save_batch.sql`` numbers them."""
+    rows = [
+        (
+            one.order.uuid,
+            one.order.account_id,
+            one.order.plan_id,
+            one.revision,
+            one.order.status,
+            one.order.gross_cents,
+            one.order.discount_cents,
+            one.order.net_cents,
+            one.accepted.terms.discount_code_id,
+            one.accepted.terms.bandwidth_gb,
+            one.accepted.terms.term,
+            one.order.options.decode(),
+            one.accepted.idempotency_key,
+            one.accepted.request_hash,
+            one.order.username,
+            one.password_sealed,
+            one.sealing_key_id,
+            one.order.expires_at,
+            one.accepted.ledger_version,
+            one.accepted.balance_after_cents,
+            one.order.created_at,
+        )
+        for one in written
+    ]
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+async def saved_uuids(connection: Connection, written: Sequence[Written]) -> set[Any]:
+    """Return which of *written* are in the database, once no lost transaction can still bring them there.
+
+    Locking their accounts waits for the lost transaction's end; only a look in a later statement is an answer.
+    """
+    await connection.execute(
+        statement(_SQL, "lock_accounts"),
+        sorted({one.accepted.account_id for one in written}),
+    )
+    rows = await connection.fetch(statement(_SQL, "find_orders"), [one.order.uuid for one in written])
+    return {row["uuid"] for row in rows}

@@ -1,0 +1,1 @@
+"""The service as processes: a supervisor, its API workers, the demo shop."""

@@ -1,0 +1,125 @@
+"""What the command says of itself and of wrong questions."""
+# ruff: noqa: S603 -- the program is ours, the arguments the tests' own
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from commands import SCRIPT, Operator, environment
+from novaproxy.cli import main
+
+# Run in this process: each costs half a second as a command of its own, and none of them reaches the database.
+WRONG = {
+    ("acount",): "No such command 'acount'. Did you mean 'account'? See 'novaproxy --help'.",
+    ("account", "destroy"): "No such command 'destroy'. See 'novaproxy account --help'.",
+    ("--color",): "No such option: --color. See 'novaproxy --help'.",
+    ("account", "list", "--yaml"): "No such option: --yaml. See 'novaproxy account list --help'.",
+    ("account", "show"): "Missing argument 'EMAIL'. See 'novaproxy account show --help'.",
+    ("account", "credit", "a@b.c"): "Missing argument 'AMOUNT'. See 'novaproxy account credit --help'.",
+    ("account", "credit", "a@b.c", "5"): "Missing option '--reason'. See 'novaproxy account credit --help'.",
+    ("token", "revoke", "a@b.c"): "Missing argument 'NAME'. See 'novaproxy token revoke --help'.",
+    ("catalog", "apply"): "Missing argument 'FILE'. See 'novaproxy catalog apply --help'.",
+}
+
+
+@pytest.mark.parametrize("words", WRONG, ids=" ".join)
+def test_a_wrong_question_is_answered_in_one_line(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    assert capsys.readouterr() == ("", f"novaproxy: {WRONG[words]}\n")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("account", "show", "a@b.c", "d@e.f"),
+        ("account", "list", "--json=yes"),
+        ("account", "create", "a@b.c", "--name"),
+        ("serve", "--port", "x"),
+        ("serve", "--port", "65536"),
+        ("serve", "--port", "-1"),
+        ("serve", "--workers", "0"),
+        ("account", "credit", "a@b.c", "5", "--reason", "r", "--\x1b[31m\n"),
+    ],
+    ids=repr,
+)
+def test_every_other_wrong_question_too(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    shown = capsys.readouterr()
+    assert (ended.value.code, shown.out) == (2, "")
+    assert shown.err.removesuffix("\n").isprintable()
+
+
+def test_faults_of_usage_come_from_the_real_command_too(tmp_path: Path) -> None:
+    assert "No such option: --json" in Operator(tmp_path)("account", "create", "--json").fault
+
+
+def test_the_command_teaches_where_nothing_is_asked(tmp_path: Path) -> None:
+    bare, asked, version, module = Operator(tmp_path).all((), ("--help",), ("--version",), ("account",))
+    assert bare.said == asked.said
+    assert "novaproxy serve --demo" in bare.said
+    for command in ("serve", "audit", "catalog", "account", "token"):
+        assert f"\n  {command} " in bare.said
+    assert version.said == "novaproxy 0.1.0\n"
+    assert "credit" in module.said
+    assert max(map(len, bare.said.splitlines())) <= 80
+
+
+def test_the_package_is_a_command_as_well(tmp_path: Path) -> None:
+    ran = Operator(tmp_path)("--version", script=(sys.executable, "-m", "novaproxy"))
+    assert ran.said == "novaproxy 0.1.0\n"
+
+
+def test_a_reader_that_goes_away_is_no_fault(common_operator: Operator) -> None:
+    for number in range(3):
+        assert common_operator("account", "create", f"reader{number}@example.com").status == 0
+    process = common_operator.start("account", "list", "--json", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait(20) == 0
+
+
+def test_a_full_disk_is_a_fault_in_one_line(common_operator: Operator) -> None:
+    with Path("/dev/full").open("wb") as full:
+        process = common_operator.start("audit", stdout=full, stderr=subprocess.PIPE)
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert errors == b"novaproxy: Standard output cannot be written: No space left on device.\n"
+
+
+def test_closed_streams_are_no_traceback(common_operator: Operator) -> None:
+    script = f"exec '{SCRIPT}' account list <&- >&-"
+    ran = subprocess.run(
+        ["/bin/sh", "-c", script],
+        check=False,
+        stderr=subprocess.PIPE,
+        env=environment(**common_operator.settings),
+        timeout=20,
+    )
+    assert (ran.returncode, ran.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_waiting_command_in_one_line(common_operator: Operator, number: signal.Signals) -> None:
+    # It waits for the end of a catalog that never comes.
+    process = subprocess.Popen(
+        [SCRIPT, "catalog", "apply", "/dev/stdin"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(**common_operator.settings),
+    )
+    time.sleep(1.5)
+    process.send_signal(number)
+    out, errors = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert (out, errors) == (b"", b"novaproxy: Interrupted.\n")

