@@ -54,8 +54,10 @@ def footprints(shop: Shop) -> Iterator[Callable[[], Footprint]]:
             (row,) = await connection.fetch(_LEFT_BEHIND)
             return dict(row)
 
-        yield lambda: runner.run(read())
-        runner.run(connection.close())
+        try:
+            yield lambda: runner.run(read())
+        finally:
+            runner.run(connection.close())
 
 
 @contextmanager

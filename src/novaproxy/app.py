@@ -18,7 +18,7 @@ from novaproxy.catalog.api import PlanPages
 from novaproxy.catalog.store import Shelf
 from novaproxy.credentials.seal import Sealers
 from novaproxy.database.migrate import is_current
-from novaproxy.database.pool import Pool, Target, is_outage, opened_pool
+from novaproxy.database.pool import Pool, Target, is_outage, opened_pool, read
 from novaproxy.errors import Refusal
 from novaproxy.http.answer import RequestIds, send_json, send_refusal
 from novaproxy.http.refusals import MethodNotAllowed, PathNotFound, ServerFault, Unavailable
@@ -54,8 +54,7 @@ class Authenticated:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         token = asked_token_hash(scope["headers"])
-        async with self.pool.acquire() as connection:
-            account = await asking_account(connection, token)
+        account = await read(self.pool, lambda connection: asking_account(connection, token))
         await self.page(Request(scope, receive), account, send)
 
 
@@ -129,9 +128,8 @@ class Probes:
 
     async def ready(self, _request: Request, send: Send) -> None:
         """``GET /ready``: the database answers and its schema is this version's."""
-        async with self.pool.acquire() as connection:
-            if not await is_current(connection):
-                raise Unavailable
+        if not await read(self.pool, is_current):
+            raise Unavailable
         await send_json(send, 200, b'{"status":"ready"}')
 
 
@@ -139,9 +137,11 @@ class Probes:
 async def opened_shop(database: Target, sealing_key: bytes) -> AsyncIterator[ASGIApp]:
     """Give the service on *database*; when the block ends, orders under way are answered first."""
     pool = await opened_pool(database)
+    # Orders that wait for a lock have connections of their own: nobody who reads stands behind them.
+    aside = await opened_pool(database)
     shelf = Shelf()
     sealers = Sealers(sealing_key)
-    desk = OrderDesk(database, pool, shelf, sealers)
+    desk = OrderDesk(database, aside, shelf, sealers)
     serving = asyncio.create_task(desk.run())
     serving.add_done_callback(_end_broken)
     try:
@@ -150,6 +150,7 @@ async def opened_shop(database: Target, sealing_key: bytes) -> AsyncIterator[ASG
     finally:
         desk.close()
         await serving
+        aside.terminate()
         pool.terminate()
 
 

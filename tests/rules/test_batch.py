@@ -402,3 +402,10 @@ def test_the_checks_of_a_bandwidth_order_come_in_the_contracts_order() -> None:
 def test_a_full_plan_and_a_short_balance_have_codes_that_clients_rely_on() -> None:
     assert (OrderLimitReached().status, OrderLimitReached().code) == (422, "order_limit_reached")
     assert (InsufficientBalance().status, InsufficientBalance().code) == (422, "insufficient_balance")
+
+
+def test_a_limit_of_0_lets_nothing_through() -> None:
+    assert told_by([buy(1)], ledgers([1], customer()), listed(traffic(limit=0))) == [FULL]
+    for limited, expected in (({"max_uses": 0}, USED_UP), ({"max_uses_per_account": 0}, ALREADY)):
+        shop = listed(traffic(), msgspec.structs.replace(code(), **limited))
+        assert told_by([buy(1, discount_code="TEN")], ledgers([1], customer(), uses={7: 0}), shop) == [expected]

@@ -82,6 +82,10 @@ def test_an_amount_is_never_above_gross(gross_cents: int, amount_cents: int) -> 
     assert off_cents <= gross_cents
 
 
+def test_an_amount_of_nothing_takes_off_nothing() -> None:
+    assert taken_off_cents(code(amount_cents=0), 5_00) == 0
+
+
 def test_a_code_without_limits_takes_off_what_it_says() -> None:
     assert discount_cents(code(), redemption()) == 10_00
     assert discount_cents(code(amount_cents=5_00), redemption()) == 5_00

@@ -8,7 +8,7 @@ from starlette.types import Send
 from novaproxy.catalog.refusals import PlanUnknown
 from novaproxy.catalog.resource import Showcase
 from novaproxy.catalog.store import Shelf
-from novaproxy.database.pool import Pool
+from novaproxy.database.pool import Pool, read
 from novaproxy.http.answer import send_json
 
 
@@ -33,5 +33,4 @@ class PlanPages:
         await send_json(send, 200, bytes(showcase.plan_json[plan.id]))
 
     async def _current(self) -> Showcase:
-        async with self.pool.acquire() as connection:
-            return await self.shelf.current(connection)
+        return await read(self.pool, self.shelf.current)

@@ -4,15 +4,17 @@ Sessions carry limits, so that nothing waits for ever: no statement, no lock, no
 process left open.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
 from importlib.resources import files
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
 
 from novaproxy.errors import OperatorError
+
+Result = TypeVar("Result")
 
 OLDEST_SERVER = 15
 
@@ -124,6 +126,18 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
     """Give a connection inside one transaction: committed when the block ends, rolled back when it raises."""
     async with pool.acquire() as connection, connection.transaction():
         yield connection
+
+
+async def read(pool: Pool, work: Callable[[Connection], Awaitable[Result]]) -> Result:
+    """Return what *work* reads; once more on another connection where the first one turned out to be lost."""
+    try:
+        async with pool.acquire() as connection:
+            return await work(connection)
+    except LOST as error:
+        if not is_outage(error):
+            raise
+    async with pool.acquire() as connection:
+        return await work(connection)
 
 
 @cache

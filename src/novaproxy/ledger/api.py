@@ -8,7 +8,7 @@ from starlette.types import Send
 
 from novaproxy.accounts.model import Account
 from novaproxy.catalog.store import Shelf
-from novaproxy.database.pool import Pool
+from novaproxy.database.pool import Pool, read
 from novaproxy.http.answer import send_json, send_json_array
 from novaproxy.http.paging import Place, asked_paging, next_link
 from novaproxy.http.wire import ENCODER, stamp
@@ -27,8 +27,7 @@ class BalancePages:
 
     async def show(self, _request: Request, account: Account, send: Send) -> None:
         """``GET /balance``: what the account holds; the currency is null until a first catalog names it."""
-        async with self.pool.acquire() as connection:
-            showcase = await self.shelf.current(connection)
+        showcase = await read(self.pool, self.shelf.current)
         shown = {"balance": json_cents(account.balance_cents), "currency": showcase.listing.catalog.currency}
         await send_json(send, 200, ENCODER.encode(shown))
 
@@ -45,8 +44,7 @@ class BalancePages:
         await send_json(send, 200, b"[" + b",".join(map(_entry_json, shown)) + b"]", headers)
 
     async def _page(self, account: Account, before_version: int | None, limit: int) -> list[Entry]:
-        async with self.pool.acquire() as connection:
-            return await read_entries(connection, account.id, before_version, limit)
+        return await read(self.pool, lambda connection: read_entries(connection, account.id, before_version, limit))
 
     async def _everything(self, account: Account) -> AsyncIterator[list[bytes]]:
         before: int | None = None

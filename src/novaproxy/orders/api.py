@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from novaproxy.accounts.asking import asked_token_hash, asking_account
 from novaproxy.accounts.model import Account
 from novaproxy.catalog.store import Shelf
-from novaproxy.database.pool import Pool
+from novaproxy.database.pool import Pool, read
 from novaproxy.errors import Refusal
 from novaproxy.http.answer import send_json, send_json_array, send_refusal
 from novaproxy.http.body import ClientGone, Fields, read_body, read_fields
@@ -72,8 +72,7 @@ class OrderPages:
             fields = await _asked_fields(scope, receive)
         except Refusal:
             # An unknown token is told before anything that is said about the body.
-            async with self.pool.acquire() as connection:
-                await asking_account(connection, token)
+            await read(self.pool, lambda connection: asking_account(connection, token))
             raise
         try:
             key = checked_key(_header(scope, b"idempotency-key"))

@@ -10,7 +10,7 @@ import asyncpg
 from novaproxy.catalog.resource import Showcase
 from novaproxy.catalog.store import Shelf
 from novaproxy.credentials.seal import Sealer, Sealers
-from novaproxy.database.pool import Pool, statement
+from novaproxy.database.pool import Connection, Pool, read, statement
 from novaproxy.http.paging import Place
 from novaproxy.orders.model import Order, OrderStatus
 
@@ -48,30 +48,36 @@ class OrderReader:
 
     async def read(self, account_id: int, uuid: UUID) -> Found | None:
         """Return an account's order, None where it has no such one."""
-        async with self.pool.acquire() as connection:
+
+        async def found(connection: Connection) -> Found | None:
             row = await connection.fetchrow(statement(_SQL, "read_order"), account_id, uuid)
             if row is None:
                 return None
             showcase = await self.shelf.at(row["revision"], connection)
             sealer = await self.sealers.on(connection)
-        return Found(_order(row, sealer), showcase, row["read_at"])
+            return Found(_order(row, sealer), showcase, row["read_at"])
+
+        return await read(self.pool, found)
 
     async def page(self, account_id: int, after: Place | None, status: OrderStatus | None, limit: int) -> FoundPage:
         """Return at most *limit* orders behind *after*, newest first."""
-        after = after or _BEGINNING
-        async with self.pool.acquire() as connection:
+        begin = after or _BEGINNING
+
+        async def found(connection: Connection) -> FoundPage:
             rows = await connection.fetch(
                 statement(_SQL, "list_orders"),
                 account_id,
-                after.created_at,
-                after.id,
+                begin.created_at,
+                begin.id,
                 status,
                 limit,
             )
             showcase = await self.shelf.current(connection)
             sealer = await self.sealers.on(connection)
-        orders = [(Place(row["created_at"], row["id"]), _order(row, sealer)) for row in rows]
-        return FoundPage(orders, showcase, rows[0]["read_at"] if rows else _BEGINNING.created_at)
+            orders = [(Place(row["created_at"], row["id"]), _order(row, sealer)) for row in rows]
+            return FoundPage(orders, showcase, rows[0]["read_at"] if rows else _BEGINNING.created_at)
+
+        return await read(self.pool, found)
 
     async def pages(self, account_id: int, status: OrderStatus | None) -> AsyncIterator[FoundPage]:
         """Give all orders of an account, a page at a time; orders that arrive meanwhile are not among them."""
