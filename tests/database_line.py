@@ -1,0 +1,164 @@
+"""The line between the service and PostgreSQL, as a proxy on loopback that breaks it at the worst moment: at COMMIT."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from novaproxy.database.pool import Target
+
+_CHUNK_BYTES = 65_536
+_START_SECONDS = 10
+
+
+class Fate(Enum):
+    """What becomes of a COMMIT."""
+
+    LOST = auto()
+    """The line breaks and the COMMIT never arrives."""
+
+    ANSWER_LOST = auto()
+    """The COMMIT arrives and is done; the line breaks before its answer is through."""
+
+    DELAYED = auto()
+    """The line to the service breaks at once; the COMMIT arrives *delay_seconds* later."""
+
+    HELD = auto()
+    """Line and COMMIT are held; both go on when the test releases them."""
+
+    SWALLOWED = auto()
+    """The COMMIT is done and the line stays up, but nothing comes through it any more."""
+
+
+@dataclass(slots=True)
+class DatabaseLine:
+    """A proxy on 127.0.0.1. *fates* are those of the next COMMITs, in their order; *met* of them were met."""
+
+    upstream: Target
+    fates: list[Fate] = field(default_factory=list)
+    met: int = 0
+    delay_seconds: float = 1.0
+    port: int = 0
+    is_down: bool = False
+    released: threading.Event = field(default_factory=threading.Event)
+    _loop: asyncio.AbstractEventLoop | None = None
+    _writers: set[asyncio.StreamWriter] = field(default_factory=set)
+
+    @property
+    def target(self) -> Target:
+        """The database through this line."""
+        return {**self.upstream, "host": "127.0.0.1", "port": self.port}
+
+    def cut(self) -> None:
+        """Break every line that is up, with a reset."""
+
+        def abort() -> None:
+            for writer in self._writers:
+                writer.transport.abort()
+
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(abort)
+
+    async def serve(self, opened: threading.Event, closed: threading.Event) -> None:
+        """Serve until *closed*."""
+        self._loop = asyncio.get_running_loop()
+        server = await asyncio.start_server(self._carry, "127.0.0.1", self.port)
+        self.port = server.sockets[0].getsockname()[1]
+        opened.set()
+        await asyncio.to_thread(closed.wait)
+        server.close()
+        for writer in list(self._writers):
+            writer.transport.abort()
+
+    async def _carry(self, from_service: asyncio.StreamReader, to_service: asyncio.StreamWriter) -> None:
+        if self.is_down:
+            to_service.transport.abort()
+            return
+        path = f"{self.upstream['host']}/.s.PGSQL.{self.upstream['port']}"
+        try:
+            from_server, to_server = await asyncio.open_unix_connection(path)
+        except OSError:
+            to_service.transport.abort()
+            return
+        self._writers |= {to_service, to_server}
+        down = asyncio.create_task(self._copy(from_server, to_service))
+        try:
+            with suppress(ConnectionError):
+                while message := await from_service.read(_CHUNK_BYTES):
+                    fate = self._fate(message)
+                    if fate is not None and not await self._meet(
+                        fate, message, from_server, to_server, to_service, down
+                    ):
+                        return
+                    if fate is None:
+                        to_server.write(message)
+                        await to_server.drain()
+        finally:
+            down.cancel()
+            self._writers -= {to_service, to_server}
+            to_service.close()
+            to_server.close()
+
+    def _fate(self, message: bytes) -> Fate | None:
+        if b"COMMIT;" not in message or self.met >= len(self.fates):
+            return None
+        self.met += 1
+        return self.fates[self.met - 1]
+
+    async def _copy(self, from_server: asyncio.StreamReader, to_service: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while message := await from_server.read(_CHUNK_BYTES):
+                to_service.write(message)
+                await to_service.drain()
+        to_service.close()
+
+    async def _meet(
+        self,
+        fate: Fate,
+        commit: bytes,
+        from_server: asyncio.StreamReader,
+        to_server: asyncio.StreamWriter,
+        to_service: asyncio.StreamWriter,
+        down: asyncio.Task[None],
+    ) -> bool:
+        """Let *commit* meet its fate; return whether the line goes on."""
+        if fate is Fate.HELD:
+            release = asyncio.create_task(asyncio.to_thread(self.released.wait))
+            await asyncio.wait({release, down}, return_when=asyncio.FIRST_COMPLETED)
+            to_server.write(commit)
+            return True
+        down.cancel()
+        with suppress(asyncio.CancelledError):
+            await down
+        if fate is Fate.LOST:
+            to_service.transport.abort()
+            return False
+        if fate is Fate.DELAYED:
+            to_service.transport.abort()
+            await asyncio.sleep(self.delay_seconds)
+        to_server.write(commit)
+        with suppress(ConnectionError):
+            await from_server.read(_CHUNK_BYTES)
+        if fate is Fate.SWALLOWED:
+            await asyncio.to_thread(self.released.wait)
+        to_service.transport.abort()
+        return False
+
+
+@contextmanager
+def database_line(upstream: Target) -> Iterator[DatabaseLine]:
+    """Run a proxy to *upstream*, whose host is a socket's directory."""
+    line = DatabaseLine(upstream)
+    opened, closed = threading.Event(), threading.Event()
+    thread = threading.Thread(target=lambda: asyncio.run(line.serve(opened, closed)))
+    thread.start()
+    try:
+        assert opened.wait(_START_SECONDS)
+        yield line
+    finally:
+        line.released.set()
+        closed.set()
+        thread.join(_START_SECONDS)
+        assert not thread.is_alive()

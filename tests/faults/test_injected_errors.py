@@ -1,0 +1,134 @@
+"""Errors that PostgreSQL raises in the middle of a batch: no 500 where a retry would do, nobody else suffers (T7)."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import structlog
+
+from shop import Buyer, Shop
+from volleys import Asked, volley
+
+ALWAYS = 1_000_000
+GIGABYTE: dict[str, Any] = {"plan": "mobile", "bandwidth": 1}
+MOMENTS = {
+    "insert": "BEFORE INSERT ON orders",
+    "charge": "BEFORE INSERT ON transfer",
+    "balance": "BEFORE UPDATE ON account",
+    "commit": "AFTER INSERT ON orders DEFERRABLE INITIALLY DEFERRED",
+}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def plain_logs() -> Iterator[None]:
+    """Log as a worker does: the library's coloured tracebacks take the service a second each."""
+    structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.LogfmtRenderer()])
+    yield
+    structlog.reset_defaults()
+
+
+@contextmanager
+def injected(shop: Shop, buyer: Buyer, sqlstate: str, times: int, moment: str = "insert") -> Iterator[None]:
+    """Raise *sqlstate* the first *times* times that an order of *buyer* is written."""
+    account = "NEW.id" if moment == "balance" else "NEW.account_id"
+    kind, table = ("CONSTRAINT TRIGGER" if moment == "commit" else "TRIGGER"), MOMENTS[moment].split(" ")[3]
+    # A sequence counts on where the transaction that it counts is rolled back.
+    shop.sql("CREATE SEQUENCE injections")
+    shop.sql(
+        "CREATE FUNCTION inject() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        f"IF {account} = {buyer.account_id} AND nextval('injections') <= {times} "
+        f"THEN RAISE EXCEPTION 'injected' USING ERRCODE = '{sqlstate}'; END IF; RETURN NEW; END $$",
+    )
+    shop.sql(f"CREATE {kind} injected {MOMENTS[moment]} FOR EACH ROW EXECUTE FUNCTION inject()")
+    try:
+        yield
+    finally:
+        shop.sql(f"DROP TRIGGER injected ON {table}")
+        shop.sql("DROP FUNCTION inject")
+        shop.sql("DROP SEQUENCE injections")
+
+
+def together(shop: Shop, *buyers: Buyer) -> list[Asked]:
+    """Return four orders of each, mixed, so that they share batches."""
+    return [Asked(shop.address, buyer, GIGABYTE) for buyer in buyers * 4]
+
+
+@pytest.mark.parametrize("sqlstate", ["40001", "40P01", "55P03", "57014", "53100", "53200"])
+@pytest.mark.parametrize("moment", ["insert", "charge", "balance"])
+def test_an_error_that_passes_leaves_no_trace(common_shop: Shop, sqlstate: str, moment: str) -> None:
+    marked, *others = [common_shop.buyer(8_00 * 4) for _ in range(5)]
+
+    with injected(common_shop, marked, sqlstate, 2, moment):
+        answers = volley(together(common_shop, marked, *others))
+
+    assert {answer.status for place, answer in enumerate(answers) if place % 5} == {201}
+    for answer in answers[::5]:
+        if answer.status != 201:
+            answer.assert_asks_for_patience()
+    placed = sum(answer.status == 201 for answer in answers[::5])
+    assert common_shop.order_count(marked) == placed
+    assert common_shop.balance_cents(marked) == 8_00 * (4 - placed)
+    assert {common_shop.balance_cents(buyer) for buyer in others} == {0}
+
+
+@pytest.mark.parametrize("sqlstate", ["40001", "40P01", "55P03"])
+def test_an_error_that_passes_at_once_is_not_even_seen(common_shop: Shop, sqlstate: str) -> None:
+    marked = common_shop.buyer(8_00)
+
+    with injected(common_shop, marked, sqlstate, 1):
+        assert common_shop.order(marked, **GIGABYTE).status_code == 201
+
+
+@pytest.mark.parametrize("moment", ["insert", "commit"])
+@pytest.mark.parametrize("sqlstate", ["40001", "40P01", "55P03", "57014", "53100"])
+def test_an_error_that_stays_stops_its_own_account_alone(common_shop: Shop, sqlstate: str, moment: str) -> None:
+    marked, *others = [common_shop.buyer(8_00 * 4) for _ in range(5)]
+
+    with injected(common_shop, marked, sqlstate, ALWAYS, moment):
+        answers = volley(together(common_shop, marked, *others))
+
+    for answer in answers[::5]:
+        answer.assert_asks_for_patience()
+        assert answer.seconds < 10
+    assert {answer.status for place, answer in enumerate(answers) if place % 5} == {201}
+    assert (common_shop.order_count(marked), common_shop.balance_cents(marked)) == (0, 8_00 * 4)
+
+
+def test_an_order_that_cannot_be_written_is_a_500_that_tells_nothing(common_shop: Shop) -> None:
+    marked, *others = [common_shop.buyer(8_00 * 4) for _ in range(5)]
+
+    with injected(common_shop, marked, "P0001", ALWAYS):
+        answers = volley(together(common_shop, marked, *others))
+
+    assert {(answer.status, answer.error) for answer in answers[::5]} == {(500, "Something went wrong on our side.")}
+    assert {answer.status for place, answer in enumerate(answers) if place % 5} == {201}
+
+
+def test_a_username_that_is_taken_is_drawn_again(common_shop: Shop) -> None:
+    marked, *others = [common_shop.buyer(8_00 * 4) for _ in range(5)]
+    taken = common_shop.order(others[0], plan="free", bandwidth=1).json()["username"]
+    common_shop.sql("CREATE SEQUENCE drawn")
+    common_shop.sql(
+        "CREATE FUNCTION draw() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        f"IF NEW.account_id = {marked.account_id} AND nextval('drawn') <= 1 THEN NEW.username = '{taken}'; END IF; "
+        "RETURN NEW; END $$",
+    )
+    common_shop.sql("CREATE TRIGGER drawn BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION draw()")
+
+    answers = volley(together(common_shop, marked, *others))
+
+    assert {answer.status for answer in answers} == {201}
+    assert len({answer.body["username"] for answer in answers} | {taken}) == len(answers) + 1
+    common_shop.sql("DROP TRIGGER drawn ON orders")
+
+
+def test_a_key_whose_order_failed_inside_is_free_again(common_shop: Shop) -> None:
+    marked = common_shop.buyer(8_00)
+
+    with injected(common_shop, marked, "P0001", ALWAYS):
+        assert common_shop.order(marked, "the key", **GIGABYTE).status_code == 500
+    assert common_shop.order(marked, "the key", **GIGABYTE).status_code == 201
+    replayed = common_shop.order(marked, "the key", **GIGABYTE)
+    assert (replayed.status_code, replayed.headers["idempotent-replayed"]) == (201, "true")
+    assert common_shop.order_count(marked) == 1
