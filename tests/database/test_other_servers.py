@@ -1,4 +1,4 @@
-"""A server of the operator's own: PostgreSQL 15 and newer, by the same binaries function that NOVAPROXY_PG_BIN feeds."""
+"""A server of the operator's own: PostgreSQL 15 and newer, found as NOVAPROXY_PG_BIN finds one."""
 
 import asyncio
 import importlib.util
