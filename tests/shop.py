@@ -20,6 +20,7 @@ from novaproxy.accounts.store import create_account, create_token
 from novaproxy.app import opened_shop
 from novaproxy.catalog.update import apply_file
 from novaproxy.database.pool import SoleConnection, Target, opened_connection
+from novaproxy.http.protocol import BoundedHttp
 from novaproxy.ledger.audit import Finding, audit
 from novaproxy.ledger.store import Adjustment, adjust
 from novaproxy.serving.listening import listening_socket
@@ -187,7 +188,14 @@ def serving(target: Target) -> Iterator[str]:
 
     async def serve() -> None:
         async with opened_shop(target, SEALING_KEY) as app:
-            config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, ws="none")
+            config = uvicorn.Config(
+                app,
+                http=BoundedHttp,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                ws="none",
+            )
             server.append(_Server(config, started))
             await server[0].serve(sockets=[listener])
 

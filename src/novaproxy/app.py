@@ -18,7 +18,7 @@ from novaproxy.catalog.api import PlanPages
 from novaproxy.catalog.store import Shelf
 from novaproxy.credentials.seal import Sealers
 from novaproxy.database.migrate import is_current
-from novaproxy.database.pool import Pool, Target, is_outage, opened_pool, read
+from novaproxy.database.pool import Pool, Target, facts, is_outage, opened_pool, read
 from novaproxy.errors import Refusal
 from novaproxy.http.answer import RequestIds, send_json, send_refusal
 from novaproxy.http.refusals import MethodNotAllowed, PathNotFound, ServerFault, Unavailable
@@ -112,7 +112,7 @@ def _refusal(error: Exception, scope: Scope) -> Refusal:
             log.warning("database away", error=type(error).__name__, request_id=scope.get("novaproxy.request_id"))
             return Unavailable()
         case _:
-            log.error("request failed", exc_info=error, request_id=scope.get("novaproxy.request_id"))
+            log.error("request failed", request_id=scope.get("novaproxy.request_id"), **facts(error))
             return ServerFault()
 
 
@@ -157,7 +157,7 @@ async def opened_shop(database: Target, sealing_key: bytes) -> AsyncIterator[ASG
 def _end_broken(serving: asyncio.Task[None]) -> None:
     """End a worker whose desk broke: it would take orders and answer none; the supervisor starts another."""
     if not serving.cancelled() and (error := serving.exception()) is not None:
-        log.critical("the desk broke", exc_info=error)
+        log.critical("the desk broke", **facts(error))
         signal.raise_signal(signal.SIGTERM)
 
 

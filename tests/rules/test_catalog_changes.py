@@ -8,7 +8,7 @@ from catalog_files import DOCUMENTED
 from novaproxy.catalog.changes import changes
 from novaproxy.catalog.file import demo_text, parsed
 from novaproxy.catalog.listing import EMPTY
-from novaproxy.catalog.model import Catalog, DiscountCode, Duration, Option, Plan, Tier
+from novaproxy.catalog.model import Catalog, DiscountCode, Duration, Option, Plan, Protocol, Tier
 from novaproxy.catalog.model import OptionType as Kind
 from rule_cases import code, duration, measured, select, time, traffic
 
@@ -81,6 +81,16 @@ def test_a_first_apply_tells_everything_that_is_new() -> None:
             "port: 1",
             f"~ {HOMES}: protocols {HTTP}, {SOCKS}:32325 -> {HTTP}, {SOCKS}:1",
         ),
+        (
+            ", host: proxy.example.com, port: 32325",
+            ", host: h, port: 1",
+            f"~ {HOMES}: protocols {HTTP}, {SOCKS}:32325 -> {HTTP}, socks5 h:1",
+        ),
+        (
+            "[{code: rotating, name: Rotating}, {code: sticky, name: Sticky}]",
+            "[]",
+            f"~ {HOMES}: rotations {ROTATING}, {STICKY} -> none",
+        ),
         ("percent: 10", 'percent: "12.50"', "~ discount code SUMMER10: percent 10 % -> 12.5 %"),
         ("amount: 5.00", "amount: 6", f"~ {FIVE}: amount 5.00 -> 6.00"),
         ("max_uses: 100", "max_uses: null", f"~ {FIVE}: max_uses 100 -> none"),
@@ -131,6 +141,16 @@ def test_a_percentage_that_becomes_an_amount_is_both_told() -> None:
         "~ discount code SUMMER10: percent 10 % -> none",
         "~ discount code SUMMER10: amount none -> 1.50",
     ]
+
+
+def test_what_is_empty_is_none() -> None:
+    bare, with_entrance = (
+        Plan("p", "P", traffic().type),
+        Plan("p", "P", traffic().type, protocols=(Protocol("http", "h", 1),)),
+    )
+    assert changes(shop(bare), shop(with_entrance)) == ["~ plan p: protocols none -> http h:1"]
+    for_all, for_none = code("X"), DiscountCode("X", percent_e2=10_00, plans=())
+    assert changes(shop(for_all), shop(for_none)) == ["~ discount code X: plans all -> none"]
 
 
 def test_a_plan_that_is_left_out_is_switched_off_and_a_code_withdrawn() -> None:

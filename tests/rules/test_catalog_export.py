@@ -173,7 +173,7 @@ def catalogs(draw: st.DrawFn) -> Catalog:
 
 
 @given(catalogs())
-@settings(deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_an_export_reads_back_as_the_same_catalog(catalog: Catalog) -> None:
     text = exported(catalog)
     again = parsed(text.encode())
@@ -188,7 +188,7 @@ def test_an_export_reads_back_as_the_same_catalog(catalog: Catalog) -> None:
 
 
 @given(st.lists(values, min_size=1, unique_by=str, max_size=5))
-@settings(deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_select_values_keep_their_type_through_an_export(kept: list[str | int]) -> None:
     option = Option("o", "O", OptionType.SELECT, choices=tuple(Choice(value, "L") for value in kept))
     plan = Plan("d", "D", PlanType.DURATION, durations=(Duration("1_day", "D", 0, (option,)),))

@@ -431,4 +431,4 @@ class Decisions(RuleBasedStateMachine):
 
 
 TestDecisions = Decisions.TestCase
-TestDecisions.settings = settings(max_examples=200, stateful_step_count=15, deadline=None)
+TestDecisions.settings = settings(max_examples=100, stateful_step_count=15, deadline=None)

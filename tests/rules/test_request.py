@@ -22,6 +22,7 @@ from novaproxy.orders.request import (
     KeyNotValid,
     KeyUsedOtherwise,
     OrderRequest,
+    PaymentGatewaySent,
     checked_key,
     is_absent,
     order_request,
@@ -135,19 +136,32 @@ def test_a_repeat_inside_a_config_text_is_a_repeat() -> None:
 
 @pytest.mark.parametrize("key", ["a", " ", "~", "x" * 255, "7f1c6a2e-0000-4000-8000-000000000000"])
 def test_a_key_is_1_to_255_printable_characters(key: str) -> None:
-    assert checked_key(key) == key
+    assert checked_key([key]) == key
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "ä", "a\x7f", "a\x1f", "a\n", "\t"])
 def test_any_other_key_is_not_valid(key: str) -> None:
     with pytest.raises(KeyNotValid) as refused:
-        checked_key(key)
+        checked_key([key])
     assert refused.value.sentence == "The Idempotency-Key header must be 1 to 255 printable ASCII characters."
 
 
 def test_no_key_is_none_and_a_used_one_has_its_sentence() -> None:
-    assert checked_key(None) is None
+    assert checked_key([]) is None
     assert KeyUsedOtherwise().sentence == "The Idempotency-Key was already used with another request."
+
+
+@pytest.mark.parametrize(
+    ("refused", "machine_code"),
+    [
+        (KeyNotValid(), "idempotency_key_not_valid"),
+        (KeyUsedOtherwise(), "idempotency_key_reused"),
+        (PaymentGatewaySent(), "payment_gateway_not_allowed"),
+        (FieldUnknown("x"), "unknown_field"),
+    ],
+)
+def test_each_refusal_has_a_code_that_clients_rely_on(refused: Refusal, machine_code: str) -> None:
+    assert (refused.status, refused.code) == (422, machine_code)
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import msgspec
 
 from novaproxy.catalog.listing import Listing
 from novaproxy.catalog.model import Choice, Duration, Option, OptionType, Plan, PlanType, Tier
-from novaproxy.http.wire import ENCODER
-from novaproxy.money import json_e4, plain_number
+from novaproxy.http.wire import ENCODER, plain_json
+from novaproxy.money import json_e4
 
 BYTES_PER_GB = 2**30
 
@@ -91,5 +91,5 @@ def _choice_resource(choice: Choice) -> dict[str, Any]:
     return {"value": choice.value, "label": choice.label, "price": json_e4(choice.price_e4)}
 
 
-def _bound(number: Decimal | None) -> int | Decimal | None:
-    return None if number is None else plain_number(number)
+def _bound(number: Decimal | None) -> msgspec.Raw | None:
+    return None if number is None else plain_json(number)

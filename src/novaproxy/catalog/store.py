@@ -9,7 +9,7 @@ from novaproxy.catalog.changes import changes
 from novaproxy.catalog.listing import EMPTY, Listing, listing
 from novaproxy.catalog.model import Catalog, DiscountCode, Duration, Option, Plan, PlanType, Tier
 from novaproxy.catalog.resource import Showcase, showcase
-from novaproxy.database.pool import Connection
+from novaproxy.database.pool import Connection, statement
 
 _ADVISORY_LOCK = 0x4E6F7663
 """Held by an apply to its end, so that two never mix ("Novc")."""
@@ -108,16 +108,13 @@ def _with_retired_plans(wanted: Catalog, held: Catalog) -> Catalog:
 async def _with_ids(connection: Connection, catalog: Catalog) -> Catalog:
     plans = tuple([await _plan_with_ids(connection, plan) for plan in catalog.plans])
     codes = sorted(catalog.discount_codes, key=lambda code: code.code.lower())
-    # In id order, as the desk locks them: in another one the two could wait for each other in a circle.
-    await connection.execute(
-        "SELECT FROM discount_code WHERE lower(code) = ANY ($1) ORDER BY id FOR NO KEY UPDATE",
-        [code.code.lower() for code in codes],
-    )
-    ids = {code.code: await _code_id(connection, code) for code in codes}
+    ids = await _code_ids(connection, codes)
     return msgspec.structs.replace(
         catalog,
         plans=plans,
-        discount_codes=tuple(msgspec.structs.replace(code, id=ids[code.code]) for code in catalog.discount_codes),
+        discount_codes=tuple(
+            msgspec.structs.replace(code, id=ids[code.code.lower()]) for code in catalog.discount_codes
+        ),
     )
 
 
@@ -165,20 +162,14 @@ async def _option_with_id(connection: Connection, duration_id: int, option: Opti
     return msgspec.structs.replace(option, id=option_id)
 
 
-async def _code_id(connection: Connection, code: DiscountCode) -> int:
-    """Return the code's lasting id and set its ceiling: its limit, or the uses so far where those are more."""
-    code_id: int | None = await connection.fetchval(
-        "UPDATE discount_code SET use_ceiling = CASE WHEN $2::bigint IS NULL THEN NULL ELSE greatest($2, uses) END "
-        "WHERE lower(code) = lower($1) RETURNING id",
-        code.code,
-        code.max_uses,
+async def _code_ids(connection: Connection, codes: list[DiscountCode]) -> dict[str, int]:
+    """Return the lasting ids by lower-case code, and set the ceilings that changed."""
+    keys = [code.code.lower() for code in codes]
+    await connection.execute(statement("novaproxy.catalog", "insert_codes"), [code.code for code in codes])
+    await connection.execute(statement("novaproxy.catalog", "lock_codes"), keys)
+    rows = await connection.fetch(
+        statement("novaproxy.catalog", "set_code_ceilings"),
+        keys,
+        [code.max_uses for code in codes],
     )
-    if code_id is None:
-        code_id = await connection.fetchval(
-            "INSERT INTO discount_code (code, use_ceiling) VALUES ($1, $2) RETURNING id",
-            code.code,
-            code.max_uses,
-        )
-    if code_id is None:
-        raise AssertionError("an INSERT with RETURNING gives a row")
-    return code_id
+    return {row["key"]: row["id"] for row in rows}

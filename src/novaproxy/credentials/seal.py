@@ -135,11 +135,17 @@ async def registered_sealer(connection: Connection, key: bytes) -> Sealer:
     """
     key_id = await connection.fetchval("SELECT id FROM sealing_key WHERE fingerprint = $1", fingerprint(key))
     if key_id is None:
-        key_id = await connection.fetchval(
-            # An installation's first key is taken as it comes; a second would leave passwords that nobody opens.
-            "INSERT INTO sealing_key (fingerprint) SELECT $1 WHERE NOT EXISTS (SELECT FROM sealing_key) RETURNING id",
-            fingerprint(key),
-        )
+        async with connection.transaction():
+            # An installation's first key is taken as it comes; a second would leave passwords that nobody opens, also
+            # where two first starts come at once.
+            await connection.execute("LOCK TABLE sealing_key IN SHARE ROW EXCLUSIVE MODE")
+            key_id = await connection.fetchval("SELECT id FROM sealing_key WHERE fingerprint = $1", fingerprint(key))
+            if key_id is None:
+                key_id = await connection.fetchval(
+                    "INSERT INTO sealing_key (fingerprint) "
+                    "SELECT $1 WHERE NOT EXISTS (SELECT FROM sealing_key) RETURNING id",
+                    fingerprint(key),
+                )
     if key_id is None:
         raise OperatorError(
             "This is not the key that the database's proxy passwords were sealed with: "

@@ -15,7 +15,7 @@ BEGIN
     FOR NO KEY UPDATE;
 
     PERFORM 1 FROM discount_code
-    WHERE lower(discount_code.code) = ANY (codes)
+    WHERE lower(discount_code.code COLLATE "C") = ANY (codes)
     ORDER BY discount_code.id
     FOR NO KEY UPDATE;
 
@@ -35,7 +35,7 @@ BEGIN
     LEFT JOIN api_token ON api_token.token_hash = ask.token_hash AND api_token.revoked_at IS NULL
     LEFT JOIN account ON account.id = api_token.account_id AND account.status = 'active'
     LEFT JOIN orders AS earlier ON earlier.account_id = account.id AND earlier.idempotency_key = ask.key
-    LEFT JOIN discount_code ON lower(discount_code.code) = ask.code
+    LEFT JOIN discount_code ON lower(discount_code.code COLLATE "C") = ask.code
     LEFT JOIN account_code ON account_code.account_id = account.id AND account_code.code_id = discount_code.id;
 END
 $$;
@@ -451,7 +451,7 @@ ALTER TABLE ONLY public.transfer
 ALTER TABLE ONLY public.transfer
     ADD CONSTRAINT transfer_pkey PRIMARY KEY (id);
 
-CREATE UNIQUE INDEX discount_code_code_key ON public.discount_code USING btree (lower(code));
+CREATE UNIQUE INDEX discount_code_code_key ON public.discount_code USING btree (lower((code COLLATE "C")));
 
 CREATE INDEX order_move_order ON public.order_move USING btree (order_id, id);
 

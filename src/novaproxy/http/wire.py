@@ -1,11 +1,19 @@
 """How values are written on the wire (contract, section 1)."""
 
 from datetime import datetime
+from decimal import Decimal
 
 import msgspec
 
+from novaproxy.money import plain
+
 ENCODER = msgspec.json.Encoder(decimal_format="number")
 """Writes amounts as JSON numbers with exactly the digits that they have."""
+
+
+def plain_json(number: Decimal) -> msgspec.Raw:
+    """Return *number* as a JSON number in shortest plain form: 10.0 is 10, 1E-7 is 0.0000001."""
+    return msgspec.Raw(plain(number).encode("ascii"))
 
 
 def stamp(moment: datetime) -> str:

@@ -6,7 +6,6 @@ M8 is recomputed here, by the rules that priced the orders, from the catalog rev
 from dataclasses import dataclass
 from decimal import Decimal
 from importlib.resources import files
-from typing import Any
 
 import asyncpg
 import msgspec
@@ -34,6 +33,19 @@ class Finding:
     says: str
     breaches: int
     examples: tuple[str, ...]
+
+
+class SoldOption(msgspec.Struct):
+    """A resolved choice as an order keeps it."""
+
+    name: str
+    label: str
+    value: str | int | float
+    value_label: str
+    price: Decimal
+
+
+_SOLD = list[SoldOption]
 
 
 async def audit(connection: Connection) -> list[Finding]:
@@ -74,7 +86,10 @@ async def _audit_prices(connection: Connection) -> Finding:
             breaches += row["orders"]
             examples.append(f"order {row['example_uuid']}")
     return Finding(
-        "M8", "the price follows from the catalog revision of the order", breaches, tuple(examples[:EXAMPLES])
+        "M8",
+        "price, discount and options follow from the catalog revision of the order",
+        breaches,
+        tuple(examples[:EXAMPLES]),
     )
 
 
@@ -87,18 +102,29 @@ def _is_priced_right(row: asyncpg.Record, listed: Listing) -> bool:
         if row["bandwidth_gb"] is not None:
             gross_cents = bandwidth_price_cents(plan, row["bandwidth_gb"])
         else:
-            gross_cents = _duration_gross_cents(durations[row["term"]], msgspec.json.decode(row["options"]))
+            gross_cents = _duration_gross_cents(durations[row["term"]], msgspec.json.decode(row["options"], type=_SOLD))
     except (KeyError, ValueError, Refusal):
         return False
     codes = {code.id: code for code in listed.catalog.discount_codes}
-    code = codes.get(row["discount_code_id"]) if row["discount_code_id"] is not None else None
+    code = codes.get(row["discount_code_id"])
+    if code is None and row["discount_code_id"] is not None:
+        return False
     discount_cents = taken_off_cents(code, gross_cents) if code else 0
     return (gross_cents, discount_cents) == (row["gross_cents"], row["discount_cents"])
 
 
-def _duration_gross_cents(duration: Duration, sold: list[dict[str, Any]]) -> int:
-    config: dict[str, JsonValue] = {option["name"]: _as_asked(option["value"]) for option in sold}
-    return duration_price_cents(duration, asked_options(duration, config or None))
+def _duration_gross_cents(duration: Duration, sold: list[SoldOption]) -> int:
+    """Return the gross price of *sold* as it is chosen anew.
+
+    Raises:
+        Refusal, ValueError: it could not be chosen, or its lines are not those of the revision.
+    """
+    config: dict[str, JsonValue] = {option.name: _as_asked(option.value) for option in sold}
+    chosen = asked_options(duration, config or None)
+    lines = [(option.name, option.label, option.value_label, Decimal(option.price_cents)) for option in chosen]
+    if lines != [(option.name, option.label, option.value_label, option.price.scaleb(2)) for option in sold]:
+        raise ValueError("the lines are not those of the revision")
+    return duration_price_cents(duration, chosen)
 
 
 def _as_asked(value: str | float) -> JsonValue:

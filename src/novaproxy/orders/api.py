@@ -75,7 +75,7 @@ class OrderPages:
             await read(self.pool, lambda connection: asking_account(connection, token))
             raise
         try:
-            key = checked_key(_header(scope, b"idempotency-key"))
+            key = checked_key(_headers(scope, b"idempotency-key"))
         except Refusal as fault:
             return Ask(token, None, fields, fault)
         return Ask(token, key, fields)
@@ -127,9 +127,13 @@ async def _asked_fields(scope: Scope, receive: Receive) -> Fields:
     return read_fields(body, _header(scope, b"content-type"))
 
 
+def _headers(scope: Scope, wanted: bytes) -> list[str]:
+    return [value.decode("latin-1") for name, value in scope["headers"] if name == wanted]
+
+
 def _header(scope: Scope, wanted: bytes) -> str | None:
     """Return a header's text; one that is given twice is joined as RFC 9110, section 5.2, says."""
-    values = [value.decode("latin-1") for name, value in scope["headers"] if name == wanted]
+    values = _headers(scope, wanted)
     return ", ".join(values) if values else None
 
 

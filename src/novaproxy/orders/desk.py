@@ -17,6 +17,7 @@ import structlog
 from novaproxy.catalog.store import Shelf
 from novaproxy.credentials.seal import Sealer, Sealers
 from novaproxy.database.pool import (
+    BY_KEY,
     COMMAND_TIMEOUT_SECONDS,
     LOST,
     OUTAGES,
@@ -25,6 +26,7 @@ from novaproxy.database.pool import (
     Pool,
     SoleConnection,
     Target,
+    facts,
     is_outage,
     opened_connection,
     transaction,
@@ -126,7 +128,7 @@ class OrderDesk:
             self._start(self._settle_batch(batch, unknown))
         except asyncpg.LockNotAvailableError:
             self._serve_aside(batch)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 -- whatever it is, those who wait must hear something
             is_away = is_outage(error) and not self._is_refused(error)
             self._drop_connection()
             if is_away:
@@ -134,7 +136,7 @@ class OrderDesk:
                 _give_all(batch, Unavailable())
             else:
                 # One order that cannot be written must not take the others with it.
-                log.exception("batch failed", orders=len(batch))
+                log.error("batch failed", orders=len(batch), **facts(error))
                 self._serve_aside(batch)
         else:
             for waiting, answer in zip(batch, answers, strict=True):
@@ -160,6 +162,7 @@ class OrderDesk:
                 self._database,
                 command_timeout=COMMAND_TIMEOUT_SECONDS,
                 lock_timeout=HOT_LOCK_TIMEOUT,
+                **BY_KEY,
             )
         return self._connection
 
@@ -210,12 +213,12 @@ class OrderDesk:
             behind.clear()
         except RETRIED:
             waiting.give(Busy())
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 -- whatever it is, those who wait must hear something
             if is_outage(error):
                 log.warning("database away", error=type(error).__name__, orders=1)
                 waiting.give(Unavailable())
             else:
-                log.exception("order failed")
+                log.error("order failed", **facts(error))
                 waiting.give(ServerFault())
         else:
             waiting.give(answer)
@@ -247,9 +250,8 @@ class OrderDesk:
                     return bool(await saved_uuids(connection, unknown.written))
             except UNSETTLED:
                 await asyncio.sleep(random.uniform(0.05, 0.2))  # noqa: S311 -- spreads retries, guards nothing
-            except Exception:
-                # Whatever it is, those who wait must hear something.
-                log.exception("looking for the orders of a lost commit failed")
+            except Exception as error:  # noqa: BLE001 -- whatever it is, those who wait must hear something
+                log.error("looking for the orders of a lost commit failed", **facts(error))
                 return None
         return None
 

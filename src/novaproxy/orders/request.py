@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from difflib import get_close_matches
@@ -75,15 +75,17 @@ def is_absent(value: JsonValue) -> bool:
     return value is None or value in ("", {}, [])
 
 
-def checked_key(header: str | None) -> str | None:
+def checked_key(headers: Sequence[str]) -> str | None:
     """Return the Idempotency-Key, None where none was sent.
 
     Raises:
-        KeyNotValid: row 0a.
+        KeyNotValid: row 0a; also where it was sent twice, which a client and a proxy between might not both notice.
     """
-    if header is not None and not _KEY.fullmatch(header):
+    if not headers:
+        return None
+    if len(headers) > 1 or not _KEY.fullmatch(headers[0]):
         raise KeyNotValid
-    return header
+    return headers[0]
 
 
 def order_request(fields: Fields) -> OrderRequest:

@@ -1,6 +1,7 @@
 """UserPlanResource: an order on the wire (contract, section 4)."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -8,7 +9,7 @@ import msgspec
 from novaproxy.accounts.model import Account
 from novaproxy.catalog.resource import Showcase
 from novaproxy.catalog.rules import Chosen
-from novaproxy.http.wire import ENCODER, stamp, whole_second
+from novaproxy.http.wire import ENCODER, plain_json, stamp, whole_second
 from novaproxy.money import json_cents
 from novaproxy.orders.model import Order, OrderStatus
 
@@ -61,7 +62,7 @@ def options_json(options: tuple[Chosen, ...]) -> bytes:
             {
                 "name": option.name,
                 "label": option.label,
-                "value": option.value,
+                "value": plain_json(option.value) if isinstance(option.value, Decimal) else option.value,
                 "value_label": option.value_label,
                 "price": json_cents(option.price_cents),
             }

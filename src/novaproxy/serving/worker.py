@@ -7,6 +7,7 @@ the input is the end of the supervisor, however it died; the worker then answers
 import asyncio
 import contextlib
 import os
+import resource
 import signal
 import socket
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ import uvloop
 from starlette.types import ASGIApp
 
 from novaproxy.app import opened_shop
+from novaproxy.http.protocol import BoundedHttp
 from novaproxy.serving.handover import DRAIN_SECONDS, WorkerOrders
 from novaproxy.serving.logs import configure_logs
 
@@ -65,7 +67,7 @@ def _config(shop: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
         shop,
         loop="uvloop",
-        http="httptools",
+        http=BoundedHttp,
         ws="none",
         lifespan="off",
         access_log=False,
@@ -89,9 +91,18 @@ def _line() -> bytes:
     return line
 
 
+def _take_all_descriptors() -> None:
+    """Allow as many connections as the system does; the usual soft limit is for programs with few files."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # macOS names no number where it means none, and takes none back.
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def main() -> None:
     """Serve until told to end."""
     configure_logs()
+    _take_all_descriptors()
     line = _line()
     if not line:
         return

@@ -81,7 +81,7 @@ CREATE TABLE discount_code (
     CONSTRAINT discount_code_within_ceiling CHECK (uses <= use_ceiling)
 ) WITH (fillfactor = 70);
 
-CREATE UNIQUE INDEX discount_code_code_key ON discount_code (lower(code));
+CREATE UNIQUE INDEX discount_code_code_key ON discount_code (lower(code COLLATE "C"));
 
 COMMENT ON COLUMN discount_code.use_ceiling IS
     'max_uses, or the uses so far where max_uses was lowered below them; null is no limit. The last guard behind the rule.';

@@ -5,6 +5,8 @@
 -- before the wait (with it, 81 of 50 were sold). The first statement locks the accounts, the second the codes, each in
 -- id order, so that two batches can never wait for each other in a circle; the last one reads.
 --
+-- Codes are ASCII and folded as such: under a Turkish collation lower('I') would be another letter.
+--
 -- Parameters: one array element an ask. keys and codes may be null; codes are in lower case.
 -- Returns one row an ask, in no particular order. account_id is null where the token is unknown or revoked or its
 -- account suspended, at the time after the wait: a revocation that came first wins.
@@ -37,7 +39,7 @@ BEGIN
     FOR NO KEY UPDATE;
 
     PERFORM 1 FROM discount_code
-    WHERE lower(discount_code.code) = ANY (codes)
+    WHERE lower(discount_code.code COLLATE "C") = ANY (codes)
     ORDER BY discount_code.id
     FOR NO KEY UPDATE;
 
@@ -57,7 +59,7 @@ BEGIN
     LEFT JOIN api_token ON api_token.token_hash = ask.token_hash AND api_token.revoked_at IS NULL
     LEFT JOIN account ON account.id = api_token.account_id AND account.status = 'active'
     LEFT JOIN orders AS earlier ON earlier.account_id = account.id AND earlier.idempotency_key = ask.key
-    LEFT JOIN discount_code ON lower(discount_code.code) = ask.code
+    LEFT JOIN discount_code ON lower(discount_code.code COLLATE "C") = ask.code
     LEFT JOIN account_code ON account_code.account_id = account.id AND account_code.code_id = discount_code.id;
 END
 $$;

@@ -1,4 +1,4 @@
--- an order came to its status by moves that each begin where the last one ended
+-- an order came to its status by legal moves that each begin where the last one ended
 SELECT format('order %s: %s, last move to %s', orders.uuid, orders.status, COALESCE(last_move.to_status, 'none')) AS breach
 FROM orders
 LEFT JOIN (
@@ -13,3 +13,12 @@ FROM (
     FROM order_move
 ) AS move
 WHERE from_status <> status_before
+UNION ALL
+SELECT format('order %s: a move from %s to %s', order_id, from_status, to_status)
+FROM order_move
+WHERE (from_status, to_status) NOT IN (
+    ('awaiting_payment', 'pending'), ('awaiting_payment', 'active'), ('awaiting_payment', 'invoice_expired'),
+    ('pending', 'active'), ('pending', 'failed'),
+    ('active', 'inactive'), ('active', 'expired'), ('active', 'exhausted'),
+    ('inactive', 'active'), ('inactive', 'expired'),
+    ('expired', 'active'), ('exhausted', 'active'), ('exhausted', 'expired'))
