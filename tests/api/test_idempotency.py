@@ -133,6 +133,12 @@ def test_the_body_format_and_the_order_of_options_do_not_matter(caller: Caller) 
                 replayed(caller, order, response)
 
 
+def test_a_replay_is_the_same_text_to_the_byte(caller: Caller) -> None:
+    first, again = (caller.in_json(DATACENTER, Idempotency_Key="k") for _ in range(2))
+
+    assert first.content == again.content
+
+
 def test_keys_belong_to_their_account(caller: Caller) -> None:
     mine = caller.places(RESIDENTIAL, Idempotency_Key="shared")
     other = Caller(caller.shop, caller.shop.buyer())

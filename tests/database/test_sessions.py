@@ -67,7 +67,8 @@ def test_an_illegal_move_and_a_changed_line_are_found(shop: Shop) -> None:
             "SELECT account_id, id, 'failed', 'active', 'test', 'test', now() FROM orders",
         )
         await connection.execute(
-            "UPDATE orders SET options = jsonb_set(options, '{0,price}', '0.01') WHERE uuid = $1::text::uuid",
+            "UPDATE orders SET options = jsonb_set(options::jsonb, '{0,price}', '0.01')::json "
+            "WHERE uuid = $1::text::uuid",
             placed["uuid"],
         )
         found = [finding.invariant for finding in await audit(connection) if finding.breaches]

@@ -378,7 +378,7 @@ def test_every_spelling_of_zero_is_zero_at_once(written: str) -> None:
 def test_a_number_with_endless_zeros_is_that_number_at_once(written: str) -> None:
     before = process_time()
     assert one(measured(step="0.5", price="1"), read_number(written)).value_label == written[:3].removesuffix(".0")
-    assert process_time() - before < 0.05
+    assert process_time() - before < 0.1
 
 
 @pytest.mark.parametrize(

@@ -200,7 +200,7 @@ CREATE TABLE public.orders (
     discount_code_id bigint,
     bandwidth_gb integer,
     term text,
-    options jsonb DEFAULT '[]'::jsonb NOT NULL,
+    options json DEFAULT '[]'::json NOT NULL,
     idempotency_key text,
     request_hash bytea,
     username text,
@@ -232,6 +232,8 @@ END),
 );
 
 COMMENT ON COLUMN public.orders.term IS 'The duration as sold, or a bandwidth plan''s validity as sold; null: the order does not expire.';
+
+COMMENT ON COLUMN public.orders.options IS 'The resolved choices as they were shown when sold; json, not jsonb, so that every later answer is the same text.';
 
 ALTER TABLE public.orders ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.orders_id_seq

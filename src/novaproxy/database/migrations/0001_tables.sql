@@ -123,7 +123,7 @@ CREATE TABLE orders (
     discount_code_id bigint REFERENCES discount_code,
     bandwidth_gb     integer CHECK (bandwidth_gb BETWEEN 1 AND 8388608),
     term             text,
-    options          jsonb NOT NULL DEFAULT '[]',
+    options          json NOT NULL DEFAULT '[]',
     idempotency_key  text CHECK (length(idempotency_key) BETWEEN 1 AND 255),
     request_hash     bytea CHECK (length(request_hash) = 32),
     username         text UNIQUE CHECK (username ~ '^[a-z0-9]{15}$'),
@@ -145,6 +145,8 @@ CREATE TABLE orders (
         END)
 );
 
+COMMENT ON COLUMN orders.options IS
+    'The resolved choices as they were shown when sold; json, not jsonb, so that every later answer is the same text.';
 COMMENT ON COLUMN orders.term IS
     'The duration as sold, or a bandwidth plan''s validity as sold; null: the order does not expire.';
 

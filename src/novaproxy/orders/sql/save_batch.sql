@@ -19,7 +19,7 @@ WITH ask AS (
                         discount_code_id, bandwidth_gb, term, options, idempotency_key, request_hash, username,
                         password_sealed, sealing_key_id, expires_at, created_at, updated_at)
     SELECT uuid, account_id, plan_id, catalog_revision, status, gross_cents, discount_cents, net_cents,
-           discount_code_id, bandwidth_gb, term, options::jsonb, idempotency_key, request_hash, username,
+           discount_code_id, bandwidth_gb, term, options::json, idempotency_key, request_hash, username,
            password_sealed, sealing_key_id, expires_at, decided_at, decided_at
     FROM ask
     ORDER BY place
