@@ -89,7 +89,12 @@ def test_a_revoked_token_is_unauthenticated_at_once(caller: Caller) -> None:
 
 
 def test_the_token_of_a_suspended_account_is_unauthenticated(caller: Caller) -> None:
-    caller.shop.sql("UPDATE account SET status = 'suspended' WHERE id = $1", caller.buyer.account_id)
+    caller.shop.sql(
+        "WITH suspended AS (UPDATE account SET status = 'suspended' WHERE id = $1 RETURNING id) "
+        "INSERT INTO account_move (account_id, from_status, to_status, cause, actor, created_at) "
+        "SELECT id, 'active', 'suspended', 'test', 'test', now() FROM suspended",
+        caller.buyer.account_id,
+    )
 
     assert_unauthenticated(caller.shop, f"Bearer {caller.buyer.token}".encode())
 

@@ -17,7 +17,8 @@ from novaproxy.catalog.resource import showcase
 from novaproxy.catalog.rules import Chosen, asked_options
 from novaproxy.money import AMOUNT_CEILING_CENTS
 from novaproxy.orders.model import Order, OrderStatus
-from novaproxy.orders.resource import options_json, order_json, order_resource, shown_status
+from novaproxy.orders.moves import status_at
+from novaproxy.orders.resource import options_json, order_json, order_resource
 from rule_cases import NOW, duration, listed, measured, select, sent, time, traffic
 
 SHOWCASE = showcase(listed(traffic((2, "4.5075"), plan_id=5), time(duration(), plan_id=6)))
@@ -95,9 +96,9 @@ def test_a_read_never_shows_active_or_inactive_past_the_end(status: OrderStatus,
     ends_at = NOW.replace(microsecond=0)
     order = replace(ORDER, status=status, expires_at=ends_at)
     runs = status in {OrderStatus.ACTIVE, OrderStatus.INACTIVE}
-    shown = shown_status(order, ends_at + timedelta(microseconds=late))
+    shown = status_at(order.status, order.expires_at, ends_at + timedelta(microseconds=late))
     assert shown is (OrderStatus.EXPIRED if runs and is_past else status)
-    assert shown_status(replace(order, expires_at=None), NOW) is status
+    assert status_at(order.status, None, NOW) is status
     assert order_resource(order, SHOWCASE, ends_at + timedelta(microseconds=late))["status"] is shown
 
 

@@ -45,8 +45,11 @@ async def run_on(target: Target, work: Callable[[SoleConnection], Awaitable[Resu
         OperatorError: the database cannot be reached, or went away, or somebody holds what is needed.
     """
     try:
-        # A command may wait for its turn and read for long; the bounds of a service are not its own.
-        connection = await opened_connection(target, statement_timeout="0", lock_timeout="30s")
+        # A command may wait for its turn and read for long; the bounds of a service are not its own. Each of its
+        # questions has other facts than the last, and is planned by them.
+        connection = await opened_connection(
+            target, statement_timeout="0", lock_timeout="30s", plan_cache_mode="force_custom_plan"
+        )
     except UNREACHABLE as error:
         raise OperatorError(f"The database cannot be reached: {_told(error)}.") from error
     try:

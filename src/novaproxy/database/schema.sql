@@ -89,6 +89,27 @@ ALTER TABLE public.account ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.account_move (
+    id bigint NOT NULL,
+    account_id bigint NOT NULL,
+    from_status text NOT NULL,
+    to_status text NOT NULL,
+    cause text NOT NULL,
+    actor text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT account_move_cause_check CHECK (((length(cause) >= 1) AND (length(cause) <= 500))),
+    CONSTRAINT account_move_is_legal CHECK ((((from_status = 'active'::text) AND (to_status = 'suspended'::text)) OR ((from_status = 'suspended'::text) AND (to_status = 'active'::text))))
+);
+
+ALTER TABLE public.account_move ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.account_move_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.account_plan (
     account_id bigint NOT NULL,
     plan_id bigint NOT NULL,
@@ -114,6 +135,27 @@ COMMENT ON COLUMN public.api_token.token_hash IS 'SHA-256 of the token; the toke
 
 ALTER TABLE public.api_token ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.api_token_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.audit_run (
+    id bigint NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone NOT NULL,
+    findings jsonb NOT NULL,
+    breaches bigint NOT NULL,
+    CONSTRAINT audit_run_breaches_check CHECK ((breaches >= 0)),
+    CONSTRAINT audit_run_check CHECK ((finished_at >= started_at))
+);
+
+COMMENT ON COLUMN public.audit_run.findings IS 'The breaches counted of each invariant, by its id: {"M1": 0, ...}.';
+
+ALTER TABLE public.audit_run ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.audit_run_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -175,6 +217,7 @@ CREATE TABLE public.order_move (
     cause text NOT NULL,
     actor text NOT NULL,
     created_at timestamp with time zone NOT NULL,
+    CONSTRAINT order_move_has_cause CHECK (((length(cause) >= 1) AND (length(cause) <= 500))),
     CONSTRAINT order_move_is_legal CHECK (((((((((((((((from_status = 'awaiting_payment'::text) AND (to_status = 'pending'::text)) OR ((from_status = 'awaiting_payment'::text) AND (to_status = 'active'::text))) OR ((from_status = 'awaiting_payment'::text) AND (to_status = 'invoice_expired'::text))) OR ((from_status = 'pending'::text) AND (to_status = 'active'::text))) OR ((from_status = 'pending'::text) AND (to_status = 'failed'::text))) OR ((from_status = 'active'::text) AND (to_status = 'inactive'::text))) OR ((from_status = 'active'::text) AND (to_status = 'expired'::text))) OR ((from_status = 'active'::text) AND (to_status = 'exhausted'::text))) OR ((from_status = 'inactive'::text) AND (to_status = 'active'::text))) OR ((from_status = 'inactive'::text) AND (to_status = 'expired'::text))) OR ((from_status = 'expired'::text) AND (to_status = 'active'::text))) OR ((from_status = 'exhausted'::text) AND (to_status = 'active'::text))) OR ((from_status = 'exhausted'::text) AND (to_status = 'expired'::text))))
 );
 
@@ -375,6 +418,9 @@ ALTER TABLE ONLY public.account_code
 ALTER TABLE ONLY public.account
     ADD CONSTRAINT account_email_key_key UNIQUE (email_key);
 
+ALTER TABLE ONLY public.account_move
+    ADD CONSTRAINT account_move_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.account
     ADD CONSTRAINT account_pkey PRIMARY KEY (id);
 
@@ -392,6 +438,9 @@ ALTER TABLE ONLY public.api_token
 
 ALTER TABLE ONLY public.api_token
     ADD CONSTRAINT api_token_token_hash_key UNIQUE (token_hash);
+
+ALTER TABLE ONLY public.audit_run
+    ADD CONSTRAINT audit_run_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.catalog_revision
     ADD CONSTRAINT catalog_revision_pkey PRIMARY KEY (id);
@@ -453,6 +502,8 @@ ALTER TABLE ONLY public.transfer
 ALTER TABLE ONLY public.transfer
     ADD CONSTRAINT transfer_pkey PRIMARY KEY (id);
 
+CREATE INDEX account_move_account ON public.account_move USING btree (account_id, id);
+
 CREATE UNIQUE INDEX discount_code_code_key ON public.discount_code USING btree (lower((code COLLATE "C")));
 
 CREATE INDEX order_move_order ON public.order_move USING btree (order_id, id);
@@ -461,9 +512,15 @@ CREATE UNIQUE INDEX orders_account_idempotency_key ON public.orders USING btree 
 
 CREATE INDEX orders_account_newest ON public.orders USING btree (account_id, created_at DESC, id DESC);
 
+CREATE INDEX orders_running_out ON public.orders USING btree (expires_at) WHERE ((status = ANY (ARRAY['active'::text, 'inactive'::text])) AND (expires_at IS NOT NULL));
+
+CREATE INDEX orders_to_deliver ON public.orders USING btree (id) WHERE (status = 'pending'::text);
+
 CREATE UNIQUE INDEX transfer_account_reference ON public.transfer USING btree (account_id, reference) WHERE (reference IS NOT NULL);
 
 CREATE UNIQUE INDEX transfer_order_kind ON public.transfer USING btree (order_id, kind) WHERE (order_id IS NOT NULL);
+
+CREATE TRIGGER account_move_only_inserted BEFORE DELETE OR UPDATE OR TRUNCATE ON public.account_move FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_rewriting();
 
 CREATE TRIGGER catalog_revision_only_inserted BEFORE DELETE OR UPDATE OR TRUNCATE ON public.catalog_revision FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_rewriting();
 
@@ -476,6 +533,9 @@ ALTER TABLE ONLY public.account_code
 
 ALTER TABLE ONLY public.account_code
     ADD CONSTRAINT account_code_code_id_fkey FOREIGN KEY (code_id) REFERENCES public.discount_code(id);
+
+ALTER TABLE ONLY public.account_move
+    ADD CONSTRAINT account_move_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
 
 ALTER TABLE ONLY public.account_plan
     ADD CONSTRAINT account_plan_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);

@@ -11,9 +11,8 @@ from novaproxy.catalog.resource import Showcase
 from novaproxy.catalog.rules import Chosen
 from novaproxy.http.wire import ENCODER, plain_json, stamp, whole_second
 from novaproxy.money import json_cents
-from novaproxy.orders.model import Order, OrderStatus
-
-_RUNNING = (OrderStatus.ACTIVE, OrderStatus.INACTIVE)
+from novaproxy.orders.model import Order
+from novaproxy.orders.moves import status_at
 
 
 def order_json(order: Order, showcase: Showcase, now: datetime, account: Account | None = None) -> bytes:
@@ -32,7 +31,7 @@ def order_resource(order: Order, showcase: Showcase, now: datetime, account: Acc
         "remaining_bandwidth_in_bytes": None if initial is None else initial - order.consumed_bytes,
         "consumed_bandwidth_in_bytes": order.consumed_bytes,
         "expires_at": None if order.expires_at is None else whole_second(order.expires_at),
-        "status": shown_status(order, now),
+        "status": status_at(order.status, order.expires_at, now),
         "price": {
             "gross": json_cents(order.gross_cents),
             "discount": json_cents(order.discount_cents),
@@ -46,13 +45,6 @@ def order_resource(order: Order, showcase: Showcase, now: datetime, account: Acc
     resource["created_at"] = stamp(order.created_at)
     resource["updated_at"] = stamp(order.updated_at)
     return resource
-
-
-def shown_status(order: Order, now: datetime) -> OrderStatus:
-    """Return the status as a read shows it: past ``expires_at`` nothing is active or inactive (section 5)."""
-    if order.status in _RUNNING and order.expires_at is not None and order.expires_at <= now:
-        return OrderStatus.EXPIRED
-    return order.status
 
 
 def options_json(options: tuple[Chosen, ...]) -> bytes:

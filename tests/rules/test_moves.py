@@ -1,0 +1,72 @@
+"""The table of legal moves: the code's, the database's and the contract's are one."""
+
+import re
+from itertools import product
+
+import pytest
+
+from novaproxy.database.migrate import migrations
+from novaproxy.database.pool import statement
+from novaproxy.errors import OperatorError
+from novaproxy.orders.model import OrderStatus
+from novaproxy.orders.moves import (
+    DELIVERY,
+    FAILURE,
+    LEGAL,
+    SWITCHING_OFF,
+    SWITCHING_ON,
+    OperatorMove,
+    check_move,
+    shown_by,
+)
+
+CONTRACT = {
+    "awaiting_payment": {"pending", "active", "invoice_expired"},
+    "invoice_expired": set(),
+    "pending": {"active", "failed"},
+    "failed": set(),
+    "active": {"inactive", "expired", "exhausted"},
+    "inactive": {"active", "expired"},
+    "expired": {"active"},
+    "exhausted": {"active", "expired"},
+}
+"""Section 5."""
+
+PAIR = re.compile(r"\('(\w+)', '(\w+)'\)")
+OPERATORS = [DELIVERY, FAILURE, SWITCHING_OFF, SWITCHING_ON]
+
+
+def test_the_moves_are_those_of_the_contract() -> None:
+    assert {(before, after) for before, afters in CONTRACT.items() for after in afters} == LEGAL
+    assert set(CONTRACT) == set(OrderStatus)
+
+
+def test_the_database_and_the_audit_know_the_same_moves() -> None:
+    schema = migrations()[0].text
+    constraint = schema[schema.index("order_move_is_legal") : schema.index("CREATE INDEX order_move_order")]
+    assert set(PAIR.findall(constraint)) == LEGAL
+
+    audit = statement("novaproxy.ledger", "audit/s1_moves")
+    assert set(PAIR.findall(audit)) == LEGAL
+
+
+@pytest.mark.parametrize("move", OPERATORS)
+def test_what_the_operator_may_command_is_legal(move: OperatorMove) -> None:
+    assert (move.before, move.after) in LEGAL
+
+
+@pytest.mark.parametrize(("move", "status"), list(product(OPERATORS, OrderStatus)))
+def test_a_move_begins_in_one_status_and_is_refused_in_every_other(move: OperatorMove, status: OrderStatus) -> None:
+    if status is move.before:
+        check_move(move, status)
+        return
+    with pytest.raises(OperatorError) as refused:
+        check_move(move, status)
+
+    article = "an" if move.before in ("active", "inactive") else "a"
+    assert str(refused.value) == f"The order is {status}: only {article} {move.before} order can be {move.done}."
+
+
+def test_an_expired_order_may_still_be_stored_as_a_running_one() -> None:
+    assert set(shown_by(OrderStatus.EXPIRED)) == {"expired", "active", "inactive"}
+    assert shown_by(OrderStatus.ACTIVE) == ["active"]
