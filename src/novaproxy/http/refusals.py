@@ -40,6 +40,17 @@ class MethodNotAllowed(Refusal):
         self.allow = allow
 
 
+class HeadTooLong(Refusal):
+    """The head of a request is longer than *limit_bytes*; what it asks for was never read."""
+
+    status = 431
+    code = "head_too_long"
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"The request head must be at most {limit_bytes} bytes.")
+        self.limit_bytes = limit_bytes
+
+
 class ServerFault(Refusal):
     """Something broke; it tells nothing of the inside."""
 

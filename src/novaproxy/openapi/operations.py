@@ -1,0 +1,362 @@
+"""Every path that is served, and what is said about it."""
+
+from novaproxy.openapi.parts import (
+    JSON,
+    Part,
+    answer,
+    array,
+    json_content,
+    json_contents,
+    named,
+    refusals,
+    refused,
+    schema,
+)
+from novaproxy.openapi.samples import (
+    placed_orders,
+    shown_entries,
+    shown_order,
+    shown_plan,
+    shown_plans,
+    wishes,
+)
+from novaproxy.openapi.sentences import (
+    BODY,
+    CURSOR_NOT_VALID,
+    LIMIT_NOT_VALID,
+    ORDER,
+    ORDER_NOT_FOUND,
+    PATH_NOT_FOUND,
+    PLAN_UNKNOWN,
+    STATUS_UNKNOWN,
+    UNAUTHENTICATED,
+)
+
+TAGS = [
+    {"name": "Plans", "description": "What is sold, and what it costs. Anybody may read it."},
+    {"name": "Orders", "description": "Buy, and see what you bought."},
+    {"name": "Balance", "description": "What you may spend, and every movement of it."},
+    {"name": "Operation", "description": "For whoever runs the shop: probes and figures."},
+    {"name": "Description", "description": "This description itself. Nothing of it is loaded from anywhere else."},
+]
+
+_OPEN: list[Part] = []
+_WITH_TOKEN: list[Part] = [{"token": []}]
+_FAULTS = {"500": named("responses", "ServerFault"), "503": named("responses", "Unavailable")}
+_WITHOUT_TOKEN = {"401": named("responses", "Unauthenticated")}
+_FORM_OF_CONFIG = {"config": {"style": "deepObject", "explode": True}}
+
+
+def paths(page_files: list[str]) -> dict[str, Part]:
+    """Return every path of the service; *page_files* are those of the documentation page."""
+    described = {
+        "/plans": {"get": _list_plans()},
+        "/plans/{slug}": {"get": _show_plan()},
+        "/orders": {"post": _place_order(), "get": _list_orders()},
+        "/orders/{uuid}": {"get": _show_order()},
+        "/balance": {"get": _show_balance()},
+        "/balance/entries": {"get": _list_entries()},
+        "/health": {"get": _health()},
+        "/ready": {"get": _ready()},
+        "/metrics": {"get": _metrics()},
+        "/openapi.json": {"get": _openapi()},
+        "/docs": {"get": _docs()},
+        "/docs/{file}": {"get": _docs_file(page_files)},
+    }
+    return {path: {"parameters": [named("parameters", "RequestId")], **methods} for path, methods in described.items()}
+
+
+def _operation(
+    tag: str,
+    name: str,
+    summary: str,
+    description: str,
+    security: list[Part],
+    *,
+    responses: dict[str, Part],
+    **more: object,
+) -> Part:
+    return {
+        "tags": [tag],
+        "operationId": name,
+        "summary": summary,
+        "description": description,
+        "security": security,
+        **more,
+        "responses": dict(sorted(responses.items())),
+    }
+
+
+def _list_plans() -> Part:
+    return _operation(
+        "Plans",
+        "listPlans",
+        "Every plan",
+        "Every plan that can be bought, in the order in which to show them, with all tiers, durations, options and "
+        "prices: enough to draw a checkout with one call.",
+        _OPEN,
+        responses={"200": answer("The plans.", json_content(array("PlanResource"), shown_plans())), **_FAULTS},
+    )
+
+
+def _show_plan() -> Part:
+    slug = {
+        "name": "slug",
+        "in": "path",
+        "description": "The plan's slug.",
+        "required": True,
+        "schema": {"type": "string", "minLength": 1, "examples": ["datacenter"]},
+    }
+    return _operation(
+        "Plans",
+        "showPlan",
+        "One plan",
+        "One plan that can be bought. A plan that is switched off is 404; orders of it keep showing it.",
+        _OPEN,
+        parameters=[slug],
+        responses={
+            "200": answer("The plan.", json_content(schema("PlanResource"), shown_plan())),
+            **refusals("", [PLAN_UNKNOWN]),
+            **_FAULTS,
+        },
+    )
+
+
+def _place_order() -> Part:
+    created = answer(
+        "The order, after its commit: it is paid, and yours. Where the operator delivers the plan by hand, it is "
+        "`pending` and its credentials are null until then.",
+        json_contents(schema("UserPlanResource"), placed_orders()),
+        Idempotent_Replayed=named("headers", "Idempotent-Replayed"),
+    )
+    created["links"] = {
+        "showOrder": {
+            "operationId": "showOrder",
+            "parameters": {"uuid": "$response.body#/uuid"},
+            "description": "The order as it is at any later time.",
+        },
+    }
+    bodies = refusals("The body cannot be read as what it was announced as. Nothing was done.", BODY)
+    bodies["400"]["description"] = "The body cannot be read, whatever it asks for."
+    bodies["415"]["description"] = "The body is of a type, or in a charset, that is not read."
+    return _operation(
+        "Orders",
+        "placeOrder",
+        "Place an order",
+        "Buys one plan and charges its price to your balance, in one transaction: either everything is done, or "
+        "nothing. A plan of type `bandwidth` needs `bandwidth`; one of type `duration` needs `duration` and, where "
+        "the duration has options, `config` with an answer to each.\n\n"
+        "Send an `Idempotency-Key`, and you may send the order again after any doubt.\n\n"
+        "`payment_gateway_id` must not be sent: orders are charged to the account's balance.",
+        _WITH_TOKEN,
+        parameters=[named("parameters", "IdempotencyKey")],
+        requestBody={"required": True, "content": _wish_content()},
+        responses={
+            "201": created,
+            **_WITHOUT_TOKEN,
+            **bodies,
+            "422": refused(
+                "The order cannot be had as asked. Nothing was charged and nothing is kept, not even the key. The "
+                "checks are made in the order in which the sentences stand, and the first that fails answers.",
+                ORDER,
+            ),
+            "500": named("responses", "ServerFault"),
+            "503": named("responses", "OrderUnavailable"),
+        },
+    )
+
+
+def _wish_content() -> Part:
+    form = {"schema": schema("OrderForm"), "encoding": _FORM_OF_CONFIG, "examples": wishes()}
+    return {
+        JSON: {"schema": schema("OrderRequest"), "examples": wishes()},
+        "multipart/form-data": form,
+        "application/x-www-form-urlencoded": form,
+    }
+
+
+def _list_orders() -> Part:
+    return _operation(
+        "Orders",
+        "listOrders",
+        "Your orders",
+        "All your orders, newest first, as they are now. The whole list, or with `limit` a page of it; an answer that "
+        "is cut off before its closing bracket is not whole.",
+        _WITH_TOKEN,
+        parameters=[named("parameters", name) for name in ("Limit", "Cursor", "Status")],
+        responses={
+            "200": answer(
+                "The orders.",
+                json_content(array("UserPlanResourceWithUser"), [shown_order()]),
+                Link=named("headers", "Link"),
+            ),
+            **_WITHOUT_TOKEN,
+            **refusals("A parameter is wrong.", [STATUS_UNKNOWN, LIMIT_NOT_VALID, CURSOR_NOT_VALID]),
+            **_FAULTS,
+        },
+    )
+
+
+def _show_order() -> Part:
+    uuid = {
+        "name": "uuid",
+        "in": "path",
+        "description": "The order's uuid.",
+        "required": True,
+        "schema": {"type": "string", "format": "uuid"},
+    }
+    return _operation(
+        "Orders",
+        "showOrder",
+        "One order",
+        "One of your orders, as it is now.",
+        _WITH_TOKEN,
+        parameters=[uuid],
+        responses={
+            "200": answer("The order.", json_content(schema("UserPlanResourceWithUser"), shown_order())),
+            **_WITHOUT_TOKEN,
+            **refusals("", [ORDER_NOT_FOUND]),
+            **_FAULTS,
+        },
+    )
+
+
+def _show_balance() -> Part:
+    return _operation(
+        "Balance",
+        "showBalance",
+        "Your balance",
+        "What you may spend now. The operator puts money on it.",
+        _WITH_TOKEN,
+        responses={
+            "200": answer("The balance.", json_content(schema("AccountBalance"), {"balance": 40, "currency": "USD"})),
+            **_WITHOUT_TOKEN,
+            **_FAULTS,
+        },
+    )
+
+
+def _list_entries() -> Part:
+    return _operation(
+        "Balance",
+        "listBalanceEntries",
+        "Every movement",
+        "Every movement of your balance, newest first; they sum to it. An order of price 0 makes none. The whole "
+        "list, or with `limit` a page of it.",
+        _WITH_TOKEN,
+        parameters=[named("parameters", name) for name in ("Limit", "Cursor")],
+        responses={
+            "200": answer(
+                "The entries.",
+                json_content(array("BalanceEntry"), shown_entries()),
+                Link=named("headers", "Link"),
+            ),
+            **_WITHOUT_TOKEN,
+            **refusals("A parameter is wrong.", [LIMIT_NOT_VALID, CURSOR_NOT_VALID]),
+            **_FAULTS,
+        },
+    )
+
+
+def _health() -> Part:
+    return _operation(
+        "Operation",
+        "health",
+        "Is the process there?",
+        "Answers as long as the process does, with or without its database.",
+        _OPEN,
+        responses={"200": answer("It is there.", json_content(schema("Health"), {"status": "ok"}))},
+    )
+
+
+def _ready() -> Part:
+    return _operation(
+        "Operation",
+        "ready",
+        "Can it serve?",
+        "Whether the database answers and has this version's tables: the question of a load balancer.",
+        _OPEN,
+        responses={"200": answer("It can.", json_content(schema("Readiness"), {"status": "ready"})), **_FAULTS},
+    )
+
+
+def _metrics() -> Part:
+    figures = 'novaproxy_orders_placed_total{plan="residential"} 42.0\n'
+    return _operation(
+        "Operation",
+        "metrics",
+        "Figures",
+        "Figures for Prometheus: requests, refusals by code, orders, queues, balances owed, breaches that the audit "
+        "found. They tell revenue, so they are for programs on the same machine, and for others with the token that "
+        "the operator set as `NOVAPROXY_METRICS_TOKEN`.",
+        [{}, {"metricsToken": []}],
+        responses={
+            "200": answer(
+                "The figures, in Prometheus' text format.",
+                {"text/plain": {"schema": {"type": "string"}, "example": figures}},
+            ),
+            "401": refused("The request comes from another machine, without the token.", [UNAUTHENTICATED]),
+            "500": named("responses", "ServerFault"),
+        },
+    )
+
+
+def _openapi() -> Part:
+    return _operation(
+        "Description",
+        "openapi",
+        "This description",
+        "What you are reading, as OpenAPI 3.1: for generators of clients, and for your own tests.",
+        _OPEN,
+        parameters=[named("parameters", "IfNoneMatch")],
+        responses={
+            "200": answer(
+                "The description.",
+                {JSON: {"schema": {"type": "object", "required": ["openapi", "info", "paths"]}}},
+                ETag=named("headers", "ETag"),
+            ),
+            **_unchanged(),
+        },
+    )
+
+
+def _docs() -> Part:
+    return _operation(
+        "Description",
+        "docs",
+        "The page",
+        "This description as a page, on which requests can be tried out.",
+        _OPEN,
+        parameters=[named("parameters", "IfNoneMatch")],
+        responses={
+            "200": answer("The page.", {"text/html": {"schema": {"type": "string"}}}, ETag=named("headers", "ETag")),
+            **_unchanged(),
+        },
+    )
+
+
+def _docs_file(page_files: list[str]) -> Part:
+    file = {
+        "name": "file",
+        "in": "path",
+        "description": "The file's name.",
+        "required": True,
+        "schema": {"type": "string", "enum": page_files},
+    }
+    return _operation(
+        "Description",
+        "docsFile",
+        "A file of the page",
+        "Scripts, styles and pictures of the page, and the licences of what others wrote of them.",
+        _OPEN,
+        parameters=[file, named("parameters", "IfNoneMatch")],
+        responses={
+            "200": answer("The file.", {"*/*": {}}, ETag=named("headers", "ETag")),
+            **_unchanged(),
+            **refusals("", [PATH_NOT_FOUND]),
+        },
+    )
+
+
+def _unchanged() -> dict[str, Part]:
+    return {"304": answer("It is still the version that you have.", None, ETag=named("headers", "ETag"))}

@@ -1,0 +1,229 @@
+"""Every refusal that a client can meet, said with sample facts, and when it is said.
+
+The sentences themselves stand in the refusals' classes alone; a test finds each class here.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from novaproxy.catalog.refusals import (
+    BandwidthNotValid,
+    BandwidthRequired,
+    ConfigNotObject,
+    ConfigRequired,
+    DurationFormatInvalid,
+    DurationNotAvailable,
+    DurationNotText,
+    DurationRequired,
+    OptionMissing,
+    OptionUnknown,
+    PlanNotActive,
+    PlanNotFound,
+    PlanNotText,
+    PlanRequired,
+    PlanUnknown,
+    ValueAboveMaximum,
+    ValueBelowMinimum,
+    ValueInvalid,
+    ValueNotMultiple,
+    ValueNotNumeric,
+)
+from novaproxy.discounts.rules import (
+    CodeAlreadyUsed,
+    CodeExpired,
+    CodeForFirstOrder,
+    CodeNotForPlan,
+    CodeNotText,
+    CodeNotValid,
+    CodeNotYetValid,
+    CodeUsedUp,
+    OrderTooSmall,
+)
+from novaproxy.errors import Refusal
+from novaproxy.http.body import LIMIT_BYTES
+from novaproxy.http.body_refusals import (
+    BodyNotForm,
+    BodyNotJson,
+    BodyNotObject,
+    BodyNotUtf8,
+    BodyTooDeep,
+    BodyTooLarge,
+    FieldGivenTwice,
+    FieldIsFile,
+    TextNotAllowed,
+    UnsupportedCharset,
+    UnsupportedMediaType,
+)
+from novaproxy.http.paging import CursorNotValid, LimitNotValid
+from novaproxy.http.protocol import HEAD_LIMIT_BYTES
+from novaproxy.http.refusals import (
+    Busy,
+    HeadTooLong,
+    MethodNotAllowed,
+    PathNotFound,
+    ServerFault,
+    Unauthenticated,
+    Unavailable,
+)
+from novaproxy.orders.api import OrderNotFound, StatusUnknown
+from novaproxy.orders.request import FieldUnknown, KeyNotValid, KeyUsedOtherwise, PaymentGatewaySent
+from novaproxy.orders.rules import InsufficientBalance, OrderLimitReached
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A refusal with sample facts; *when* it is said, in Markdown, as the end of a sentence that begins with "when"."""
+
+    refusal: Refusal
+    when: str
+
+    @property
+    def status(self) -> int:
+        """The status it comes with."""
+        return self.refusal.status
+
+    @property
+    def code(self) -> str:
+        """What ``X-Error-Code`` says with it."""
+        return self.refusal.code
+
+    @property
+    def sentence(self) -> str:
+        """What ``error`` says."""
+        return self.refusal.sentence
+
+
+UNAUTHENTICATED = Said(
+    Unauthenticated(),
+    "There is no `Authorization` header, or it holds no bearer token, or one that is unknown or revoked, or the "
+    "account is suspended. It is told before anything about the body.",
+)
+PATH_NOT_FOUND = Said(PathNotFound(), "There is no such path.")
+METHOD_NOT_ALLOWED = Said(MethodNotAllowed("GET, HEAD"), "The path has no such method; `Allow` lists those it has.")
+HEAD_TOO_LONG = Said(
+    HeadTooLong(HEAD_LIMIT_BYTES),
+    "Method, path and headers together are longer. The connection ends, and the answer has no `X-Request-Id`.",
+)
+SERVER_FAULT = Said(ServerFault(), "Something broke. The operator's log has the rest, under the `X-Request-Id`.")
+UNAVAILABLE = Said(
+    Unavailable(),
+    "The database is away, or the outcome of an order could not be learned in time. Send the same request again after "
+    "`Retry-After` seconds; an order with its `Idempotency-Key`.",
+)
+BUSY = Said(Busy(), "Too many orders wait, or the account is locked for too long. Send the same request again.")
+PLAN_UNKNOWN = Said(PlanUnknown(), "No plan that is sold has this slug.")
+ORDER_NOT_FOUND = Said(
+    OrderNotFound(), "You have no order with this uuid: it is unknown, malformed or somebody else's."
+)
+LIMIT_NOT_VALID = Said(LimitNotValid(), "`limit` is no whole number from 1 to 1000.")
+CURSOR_NOT_VALID = Said(CursorNotValid(), "`cursor` was not taken from a `Link` header as it stood there.")
+STATUS_UNKNOWN = Said(StatusUnknown(), "`status` is none of the eight.")
+
+BODY = (
+    Said(BodyNotUtf8(), "Some bytes of the body are no UTF-8, or a form's percent escapes make none."),
+    Said(BodyNotJson(), "The body was announced as JSON and is none; an empty one is none either, nor is `NaN`."),
+    Said(BodyNotObject(), "The body is JSON, but a list, a number, a text, true, false or null."),
+    Said(BodyTooDeep(), "Lists and objects stand inside each other more than 32 deep."),
+    Said(
+        BodyNotForm(),
+        "The body was announced as `multipart/form-data` and is broken, cut off, or has a part without a name.",
+    ),
+    Said(BodyTooLarge(LIMIT_BYTES), "The body is longer than 65,536 bytes, announced or in chunks."),
+    Said(UnsupportedMediaType(), "The `Content-Type` is missing, malformed or another one."),
+    Said(UnsupportedCharset(), "The `Content-Type` of the body, or of a part of a form, names another charset."),
+)
+"""What is said about a body before its fields mean anything: 400, 413 and 415."""
+
+ORDER = (
+    Said(KeyNotValid(), "The header is empty, longer, given twice, or holds other characters."),
+    Said(
+        KeyUsedOtherwise(),
+        "The key has its order already, and this request is not the one that made it. Take a new key for a new order.",
+    ),
+    Said(
+        FieldGivenTwice("plan"),
+        "A JSON member or a form field stands in the body twice; or `config` stands beside `config[…]`.",
+    ),
+    Said(FieldGivenTwice("config[speed]"), "The same, of a member of `config`."),
+    Said(FieldIsFile("plan"), "A part of a form carries a file name."),
+    Said(TextNotAllowed("plan"), "A text holds a NUL character, or half of a surrogate pair."),
+    Said(TextNotAllowed(None), "The same, of a field's name."),
+    Said(PaymentGatewaySent(), "`payment_gateway_id` was sent and is not empty."),
+    Said(FieldUnknown("bandwith"), "A field has another name, and one that exists is near."),
+    Said(FieldUnknown("quantity"), "A field has another name. It is not ignored: money moves on a typo."),
+    Said(PlanRequired(), "`plan` is missing or empty."),
+    Said(PlanNotText(), "`plan` is a number, a list or the like."),
+    Said(PlanNotFound("residental"), "No plan has this slug. It is compared exactly, with its case."),
+    Said(DurationRequired(), "The plan is of type `duration`, and `duration` is missing or empty."),
+    Said(DurationNotText(), "`duration` is a number, a list or the like."),
+    Said(DurationFormatInvalid("week"), "The plan is of type `duration`, and `duration` says no length of time."),
+    Said(
+        DurationNotAvailable("3_weeks", "datacenter"),
+        "The plan does not sell this duration. The texts are compared: `1_days` is not `1_day`. A plan of type "
+        "`bandwidth` sells none at all.",
+    ),
+    Said(ConfigRequired(), "The duration has options, and `config` is missing or empty."),
+    Said(ConfigNotObject(), "`config` is a list, a number, true, or a text that holds no JSON object."),
+    Said(OptionMissing("speed"), "An option of the duration has no value; the first one is named."),
+    Said(OptionUnknown("sped"), "`config` names something that is no option here; the first one is named."),
+    Said(ValueInvalid("country"), "The option is a `select`, and the value is none of its choices."),
+    Said(
+        ValueNotNumeric("speed"),
+        "The option wants a number, and the value is none, or has more than 15 significant digits. A text is a number "
+        "where it looks like `10` or `-0.5`.",
+    ),
+    Said(
+        ValueBelowMinimum("speed", Decimal(1)), "The number is below the option's `min`, or below 0 where that is null."
+    ),
+    Said(ValueAboveMaximum("speed", Decimal(100)), "The number is above the option's `max`."),
+    Said(
+        ValueNotMultiple("speed", Decimal("0.5")), "The number is no multiple of the option's `step`, counted from 0."
+    ),
+    Said(PlanNotActive(), "The plan is switched off. Everything that was said about its options is in order."),
+    Said(BandwidthRequired(), "The plan is of type `bandwidth`, and `bandwidth` is missing or empty."),
+    Said(
+        BandwidthNotValid(),
+        "`bandwidth` is no whole number, is below the plan's smallest tier or above 8388608 GB; or the plan is of type "
+        "`duration`, which has none.",
+    ),
+    Said(
+        OrderLimitReached(), "The account has as many orders of this plan as the plan allows; failed ones do not count."
+    ),
+    Said(CodeNotText(), "`discount_code` is a number, a list or the like."),
+    Said(CodeNotValid(), "There is no such code, or it was withdrawn."),
+    Said(CodeNotYetValid(), "The code's time has not begun."),
+    Said(CodeExpired(), "The code's time is over."),
+    Said(CodeNotForPlan(), "The code is for other plans."),
+    Said(CodeForFirstOrder(), "The account has an order already; failed ones do not count."),
+    Said(OrderTooSmall(), "The gross price is below the code's minimum."),
+    Said(CodeUsedUp(), "All uses of the code are taken."),
+    Said(CodeAlreadyUsed(), "This account has taken all the uses that the code gives to one account."),
+    Said(InsufficientBalance(), "The balance is less than the net price. Nothing was charged."),
+)
+"""What is said about an order, in the order of the checks: the first that fails answers. All are 422."""
+
+EVERYTHING = (
+    *BODY,
+    UNAUTHENTICATED,
+    PATH_NOT_FOUND,
+    PLAN_UNKNOWN,
+    ORDER_NOT_FOUND,
+    METHOD_NOT_ALLOWED,
+    HEAD_TOO_LONG,
+    *ORDER,
+    STATUS_UNKNOWN,
+    LIMIT_NOT_VALID,
+    CURSOR_NOT_VALID,
+    SERVER_FAULT,
+    UNAVAILABLE,
+    BUSY,
+)
+
+
+def by_status(sayings: Iterable[Said]) -> dict[int, list[Said]]:
+    """Return *sayings* by their status, lowest first; those of one status stay in order."""
+    found: dict[int, list[Said]] = {}
+    for said in sayings:
+        found.setdefault(said.status, []).append(said)
+    return dict(sorted(found.items()))
