@@ -37,9 +37,10 @@ def lives(pid: int) -> bool:
     return False
 
 
-def children(pid: int) -> list[int]:
-    """Return the ids of a process's children."""
-    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+def children(pid: int) -> dict[int, str]:
+    """Return the ids of a process's children, and the command of each."""
+    found = [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return {child: Path(f"/proc/{child}/cmdline").read_bytes().rstrip(b"\0").decode() for child in found}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +71,13 @@ class Service:
 
     @property
     def workers(self) -> list[int]:
-        """The process ids of its workers."""
-        return children(self.process.pid)
+        """The process ids of its API workers."""
+        return [pid for pid, words in children(self.process.pid).items() if words.endswith("novaproxy.serving.worker")]
+
+    @property
+    def processes(self) -> list[int]:
+        """The process ids of all that it started: the workers and the duties."""
+        return list(children(self.process.pid))
 
     def get(self, path: str, **headers: str) -> httpx.Response:
         """Read a path."""

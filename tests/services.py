@@ -58,11 +58,11 @@ def on_database(target: Target) -> dict[str, str]:
     return {"NOVAPROXY_DATABASE_URL": url(target), "NOVAPROXY_SEALING_KEY": SEALING_KEY_TEXT}
 
 
-def _processes() -> dict[int, int]:
-    """Return the parent of each living process."""
-    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,stat="], capture_output=True, text=True, check=True)  # noqa: S607 -- ps is found where the system has it
-    rows = [line.split() for line in listed.stdout.splitlines()]
-    return {int(pid): int(parent) for pid, parent, state in rows if not state.startswith("Z")}
+def _processes() -> dict[int, tuple[int, str]]:
+    """Return the parent of each living process, and its command."""
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True)  # noqa: S607 -- ps is found where the system has it
+    rows = [line.split(maxsplit=3) for line in listed.stdout.splitlines()]
+    return {int(pid): (int(parent), "".join(words)) for pid, parent, state, *words in rows if not state.startswith("Z")}
 
 
 class Service:
@@ -71,7 +71,7 @@ class Service:
     def __init__(self, environment: Mapping[str, str], *, workers: int = 1) -> None:
         self._environment = environment
         self._workers = workers
-        self._known_workers: set[int] = set()
+        self._known: set[int] = set()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 -- closed with the service
         self._process: subprocess.Popen[str] | None = None
         self._readers: list[threading.Thread] = []
@@ -137,10 +137,17 @@ class Service:
         return os.pread(self._log.fileno(), 10_000_000, 0).decode()
 
     def worker_pids(self) -> list[int]:
-        """Return the living workers of the living supervisor."""
-        found = [pid for pid, parent in _processes().items() if parent == self.process.pid]
-        self._known_workers.update(found)
-        return found
+        """Return the living API workers of the living supervisor."""
+        return self._children("novaproxy.serving.worker")
+
+    def duties_pid(self) -> int | None:
+        """Return the living process of the duties, None while there is none."""
+        return next(iter(self._children("novaproxy.serving.duties")), None)
+
+    def _children(self, module: str) -> list[int]:
+        found = {pid: words for pid, (parent, words) in _processes().items() if parent == self.process.pid}
+        self._known.update(found)
+        return [pid for pid, words in found.items() if words.endswith(module)]
 
     def is_ready(self) -> bool:
         """Return whether ``/ready`` says so."""
@@ -150,10 +157,9 @@ class Service:
             return False
 
     def kill(self) -> None:
-        """Kill supervisor and workers as the kernel's out-of-memory killer would."""
-        workers = self.worker_pids()
+        """Kill supervisor, workers and duties as the kernel's out-of-memory killer would."""
         self.kill_supervisor()
-        for pid in workers:
+        for pid in self._left():
             _send(pid, signal.SIGKILL)
         within(END_SECONDS, lambda: not self._left(), "the end of all processes that were killed")
 
@@ -185,7 +191,7 @@ class Service:
         return self.process.wait(END_SECONDS)
 
     def _left(self) -> set[int]:
-        return self._known_workers & _processes().keys()
+        return self._known & _processes().keys()
 
     def close(self) -> None:
         """End whatever still runs."""

@@ -4,7 +4,8 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from importlib.metadata import version
 
 import structlog
 from starlette.exceptions import HTTPException
@@ -18,16 +19,24 @@ from novaproxy.catalog.api import PlanPages
 from novaproxy.catalog.store import Shelf
 from novaproxy.credentials.seal import Sealers
 from novaproxy.database.migrate import is_current
+from novaproxy.database.outage import OutageWatch
 from novaproxy.database.pool import Pool, Target, facts, is_outage, opened_pool, read
 from novaproxy.errors import Refusal
-from novaproxy.http.answer import RequestIds, send_json, send_refusal
+from novaproxy.http.answer import send_json, send_refusal
+from novaproxy.http.edge import REQUEST_ID, ROUTE, Edge, Exchange, log_access
 from novaproxy.http.refusals import MethodNotAllowed, PathNotFound, ServerFault, Unavailable
 from novaproxy.ledger.api import BalancePages
+from novaproxy.metrics.api import MetricsPage
+from novaproxy.metrics.figures import Metrics
+from novaproxy.metrics.sharing import Shared
+from novaproxy.openapi.pages import description_pages
 from novaproxy.orders.api import OrderPages
 from novaproxy.orders.desk import OrderDesk
 from novaproxy.orders.reading import OrderReader
 
 log = structlog.get_logger("novaproxy.http")
+
+ORDERS = "/orders"
 
 Page = Callable[[Request, Send], Awaitable[None]]
 AccountPage = Callable[[Request, Account, Send], Awaitable[None]]
@@ -67,7 +76,8 @@ class Shop:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] == "/orders":
+        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] == ORDERS:
+            scope[ROUTE] = ORDERS
             await self.orders.create(scope, receive, send)
             return
         # Starlette's routes raise rather than write their own texts where an application is named.
@@ -78,8 +88,9 @@ class Shop:
 class Answered:
     """Turns every exception into an answer; the only place that does."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, outage: OutageWatch) -> None:
         self._app = app
+        self._outage = outage
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -93,27 +104,27 @@ class Answered:
         try:
             await self._app(scope, receive, send_noting)
         except Exception as error:
-            refusal = _refusal(error, scope)
+            refusal = self._refusal(error, scope)
             if is_started:
                 # The status is out; only a broken connection still says that the answer is not whole.
                 raise
             await send_refusal(send, refusal)
 
-
-def _refusal(error: Exception, scope: Scope) -> Refusal:
-    match error:
-        case Refusal():
-            return error
-        case HTTPException(status_code=404):
-            return PathNotFound()
-        case HTTPException(status_code=405):
-            return MethodNotAllowed((error.headers or {}).get("Allow", "GET"))
-        case _ if is_outage(error):
-            log.warning("database away", error=type(error).__name__, request_id=scope.get("novaproxy.request_id"))
-            return Unavailable()
-        case _:
-            log.error("request failed", request_id=scope.get("novaproxy.request_id"), **facts(error))
-            return ServerFault()
+    def _refusal(self, error: Exception, scope: Scope) -> Refusal:
+        match error:
+            case Refusal():
+                return error
+            case HTTPException(status_code=404):
+                return PathNotFound()
+            case HTTPException(status_code=405):
+                # Starlette joins a set, whose order each process has its own.
+                return MethodNotAllowed(", ".join(sorted((error.headers or {}).get("Allow", "GET").split(", "))))
+            case _ if is_outage(error):
+                self._outage.met(error)
+                return Unavailable()
+            case _:
+                log.error("request failed", request_id=scope.get(REQUEST_ID), **facts(error))
+                return ServerFault()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,25 +144,58 @@ class Probes:
         await send_json(send, 200, b'{"status":"ready"}')
 
 
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """How the operator watches the service.
+
+    Attributes:
+        shared: where this process's figures join those of the others; None: they are all there are.
+        metrics_token: opens ``/metrics`` from elsewhere; None: only this machine reads it.
+        has_access_log: whether each request is a line of the log.
+    """
+
+    shared: Shared | None = None
+    metrics_token: str | None = field(default=None, repr=False)
+    has_access_log: bool = False
+
+
 @asynccontextmanager
-async def opened_shop(database: Target, sealing_key: bytes) -> AsyncIterator[ASGIApp]:
+async def opened_shop(database: Target, sealing_key: bytes, watched: Watched | None = None) -> AsyncIterator[Edge]:
     """Give the service on *database*; when the block ends, orders under way are answered first."""
+    watched = watched or Watched()
     pool = await opened_pool(database)
     # Orders that wait for a lock have connections of their own: nobody who reads stands behind them.
     aside = await opened_pool(database)
     shelf = Shelf()
     sealers = Sealers(sealing_key)
-    desk = OrderDesk(database, aside, shelf, sealers)
+    metrics = Metrics(version("novaproxy"), watched.shared)
+    outage = OutageWatch(pool)
+    desk = OrderDesk(database, aside, shelf, sealers, metrics, outage)
     serving = asyncio.create_task(desk.run())
     serving.add_done_callback(_end_broken)
     try:
         orders = OrderPages(pool, shelf, desk, OrderReader(pool, shelf, sealers))
-        yield RequestIds(Answered(Shop(orders, _router(orders, pool, shelf))))
+        router = _router(orders, pool, shelf, MetricsPage(metrics, watched.metrics_token))
+        yield Edge(Answered(Shop(orders, router), outage), _noted(metrics, has_access_log=watched.has_access_log))
     finally:
         desk.close()
         await serving
+        await outage.close()
+        metrics.close()
         aside.terminate()
         pool.terminate()
+
+
+def _noted(metrics: Metrics, *, has_access_log: bool) -> Callable[[Exchange], None]:
+    """Return what is done about each exchange at its end."""
+
+    def note(exchange: Exchange) -> None:
+        if exchange.status:
+            metrics.answered(exchange.route, exchange.status, exchange.code, exchange.seconds)
+        if has_access_log:
+            log_access(exchange)
+
+    return note
 
 
 def _end_broken(serving: asyncio.Task[None]) -> None:
@@ -161,21 +205,26 @@ def _end_broken(serving: asyncio.Task[None]) -> None:
         signal.raise_signal(signal.SIGTERM)
 
 
-def _router(orders: OrderPages, pool: Pool, shelf: Shelf) -> Router:
+def _router(orders: OrderPages, pool: Pool, shelf: Shelf, metrics: MetricsPage) -> Router:
     plans = PlanPages(pool, shelf)
     balance = BalancePages(pool, shelf)
     probes = Probes(pool)
+    described = description_pages()
     return Router(
         [
             Route("/plans", Open(plans.index), methods=["GET"]),
             Route("/plans/{slug}", Open(plans.show), methods=["GET"]),
             # POST is served before the router; it stands here for the Allow header.
-            Route("/orders", Authenticated(orders.index, pool), methods=["GET", "POST"]),
+            Route(ORDERS, Authenticated(orders.index, pool), methods=["GET", "POST"]),
             Route("/orders/{uuid}", Authenticated(orders.show, pool), methods=["GET"]),
             Route("/balance", Authenticated(balance.show, pool), methods=["GET"]),
             Route("/balance/entries", Authenticated(balance.entries, pool), methods=["GET"]),
             Route("/health", Open(probes.health), methods=["GET"]),
             Route("/ready", Open(probes.ready), methods=["GET"]),
+            Route("/metrics", Open(metrics.show), methods=["GET"]),
+            Route("/openapi.json", Open(described.openapi), methods=["GET"]),
+            Route("/docs", Open(described.index), methods=["GET"]),
+            Route("/docs/{file}", Open(described.file), methods=["GET"]),
         ],
         redirect_slashes=False,
     )

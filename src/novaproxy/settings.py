@@ -1,43 +1,216 @@
-"""Settings: read once from the environment, passed on as arguments."""
+"""Settings: read once from the environment, passed on as arguments.
 
-from collections.abc import Mapping
+Each is declared once, with its default, what it does and how it is read; ``novaproxy settings`` and docs/settings.md
+are made of the same declarations.
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
+from typing import Annotated, Any, get_type_hints
 from urllib.parse import urlsplit
 
 from novaproxy.errors import OperatorError
 
-DEFAULT_HOST = "127.0.0.1"
-DEFAULT_PORT = 8000
-DEFAULT_DATA_DIR = "novaproxy-data"
+SHORTEST_METRICS_TOKEN = 16
 _LARGEST_PORT = 65_535
 _SCHEMES = ("postgresql", "postgres")
+
+ADDRESS_FAULT = (
+    "NOVAPROXY_DATABASE_URL must be an address such as postgresql://user:password@host:5432/database; "
+    "special characters in the password must be percent-encoded (%3F for a question mark)."
+)
+"""What is said of an address that is none. Nothing of it is repeated: it may hold a password."""
+
+
+class LogFormat(StrEnum):
+    """How a line of the log is written: for people and grep, or for programs."""
+
+    LOGFMT = "logfmt"
+    JSON = "json"
+
+
+class Switch(StrEnum):
+    """What can be had or left."""
+
+    OFF = "off"
+    ON = "on"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A variable of the environment.
+
+    Attributes:
+        name: of the variable.
+        teaches: what it does, in a sentence; code stands in backticks.
+        default: the text that counts where the variable is unset or empty, None where none does.
+        unset: what happens then, where there is no such text.
+        is_secret: whether its value must not be shown.
+        read: makes a value of a text, or raises an OperatorError that says what would be right.
+    """
+
+    name: str
+    teaches: str
+    default: str | None = None
+    unset: str = ""
+    is_secret: bool = False
+    read: Callable[[str], Any] = str
+
+    def value(self, environment: Mapping[str, str]) -> Any:  # noqa: ANN401 -- each has its own type
+        """Return what *environment* says.
+
+        Raises:
+            OperatorError: it cannot be used.
+        """
+        written = self.written(environment) or self.default
+        return None if written is None else self.read(written)
+
+    def written(self, environment: Mapping[str, str]) -> str | None:
+        """Return the text of the variable; an empty one counts as unset."""
+        return environment.get(self.name) or None
+
+
+def _directory(written: str) -> Path:
+    return Path(written).absolute()
+
+
+def _port(written: str) -> int:
+    # int() refuses texts of thousands of digits in words of its own.
+    if written.isascii() and written.isdigit() and len(written) <= len(str(_LARGEST_PORT)):
+        port = int(written)
+        if port <= _LARGEST_PORT:
+            return port
+    raise OperatorError(f"NOVAPROXY_PORT must be a number from 0 to {_LARGEST_PORT}.")
+
+
+def _address(written: str) -> str:
+    try:
+        parts = urlsplit(written)
+    except ValueError:
+        raise OperatorError(ADDRESS_FAULT) from None
+    # A # or / in the password, unescaped, would make its rest a part that servers repeat, such as a database's name.
+    if parts.scheme not in _SCHEMES or parts.fragment or "@" in parts.path:
+        raise OperatorError(ADDRESS_FAULT)
+    return written
+
+
+def _metrics_token(written: str) -> str:
+    is_word = written.isascii() and written.isprintable() and " " not in written
+    if len(written) >= SHORTEST_METRICS_TOKEN and is_word:
+        return written
+    raise OperatorError(
+        f"NOVAPROXY_METRICS_TOKEN must be at least {SHORTEST_METRICS_TOKEN} printable ASCII characters, no space."
+    )
+
+
+def _one_of(choices: type[StrEnum], name: str, written: str) -> StrEnum:
+    try:
+        return choices(written)
+    except ValueError:
+        raise OperatorError(f"{name} must be {' or '.join(choices)}.") from None
+
+
+def _is_on(name: str, written: str) -> bool:
+    return _one_of(Switch, name, written) is Switch.ON
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the environment says.
+    """What the environment says; None is a setting that is unset and has no default."""
 
-    Attributes:
-        data_dir: ``NOVAPROXY_DATA_DIR``; everything that the embedded default writes, the key file among it.
-        database_url: ``NOVAPROXY_DATABASE_URL``; None is the embedded PostgreSQL.
-        host: ``NOVAPROXY_HOST``, the address that ``serve`` listens on.
-        port: ``NOVAPROXY_PORT``; 0 takes a free one.
-        sealing_key: ``NOVAPROXY_SEALING_KEY``, 32 bytes in base64; None is the file ``sealing.key`` in *data_dir*.
-        postgres_binaries: ``NOVAPROXY_PG_BIN``, where initdb and postgres are; None is the wheel, then PATH.
-    """
-
-    data_dir: Path
-    database_url: str | None = field(repr=False)
-    host: str
-    port: int
-    sealing_key: str | None = field(repr=False)
-    postgres_binaries: Path | None
+    data_dir: Annotated[
+        Path,
+        Setting(
+            "NOVAPROXY_DATA_DIR",
+            "Holds everything that the built-in database writes, and the key file.",
+            default="./novaproxy-data",
+            read=_directory,
+        ),
+    ]
+    database_url: Annotated[
+        str | None,
+        Setting(
+            "NOVAPROXY_DATABASE_URL",
+            "A PostgreSQL of your own, 15 or newer, such as `postgresql://user:password@host/db`.",
+            unset="the built-in one",
+            is_secret=True,
+            read=_address,
+        ),
+    ] = field(repr=False)
+    host: Annotated[
+        str,
+        Setting(
+            "NOVAPROXY_HOST",
+            "The address that `serve` listens on; `0.0.0.0` is every one of this machine.",
+            default="127.0.0.1",
+        ),
+    ]
+    port: Annotated[
+        int,
+        Setting(
+            "NOVAPROXY_PORT", "The port that `serve` listens on; `0` takes a free one.", default="8000", read=_port
+        ),
+    ]
+    sealing_key: Annotated[
+        str | None,
+        Setting(
+            "NOVAPROXY_SEALING_KEY",
+            "The key that seals the proxy passwords at rest: 32 random bytes in base64.",
+            unset="`sealing.key` in the data directory, made at the first start",
+            is_secret=True,
+        ),
+    ] = field(repr=False)
+    postgres_binaries: Annotated[
+        Path | None,
+        Setting(
+            "NOVAPROXY_PG_BIN",
+            "The directory of `initdb` and `postgres`, for the built-in database.",
+            unset="those that came with NovaProxy, else those on `PATH`",
+            read=Path,
+        ),
+    ]
+    metrics_token: Annotated[
+        str | None,
+        Setting(
+            "NOVAPROXY_METRICS_TOKEN",
+            f"The bearer token, {SHORTEST_METRICS_TOKEN} characters or more, that opens `/metrics` to other machines.",
+            unset="`/metrics` is for this machine alone",
+            is_secret=True,
+            read=_metrics_token,
+        ),
+    ] = field(repr=False)
+    log_format: Annotated[
+        LogFormat,
+        Setting(
+            "NOVAPROXY_LOG_FORMAT",
+            "How the log is written: `logfmt` for people and grep, `json` for programs.",
+            default=LogFormat.LOGFMT.value,
+            read=partial(_one_of, LogFormat, "NOVAPROXY_LOG_FORMAT"),
+        ),
+    ]
+    has_access_log: Annotated[
+        bool,
+        Setting(
+            "NOVAPROXY_ACCESS_LOG",
+            "`on` writes a line of the log for each request.",
+            default=Switch.OFF.value,
+            read=partial(_is_on, "NOVAPROXY_ACCESS_LOG"),
+        ),
+    ]
 
     @property
     def key_file(self) -> Path:
         """Where the key of the sealed passwords is kept where the environment gives none."""
         return self.data_dir / "sealing.key"
+
+
+def declared_settings() -> dict[str, Setting]:
+    """Return every setting under the name that it has in Settings."""
+    members = get_type_hints(Settings, include_extras=True)
+    return {name: member.__metadata__[0] for name, member in members.items()}
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -46,39 +219,35 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     Raises:
         OperatorError: one line for each setting that cannot be used.
     """
-    given = {name: value for name, value in environment.items() if value}
+    values: dict[str, Any] = {}
     faults: list[str] = []
-    port = _port(given.get("NOVAPROXY_PORT", str(DEFAULT_PORT)), faults)
-    database_url = given.get("NOVAPROXY_DATABASE_URL")
-    if database_url is not None and not _is_address(database_url):
-        faults.append(
-            "NOVAPROXY_DATABASE_URL must be an address such as postgresql://user:password@host:5432/database."
-        )
+    for member, setting in declared_settings().items():
+        try:
+            values[member] = setting.value(environment)
+        except OperatorError as error:
+            faults += error.lines
     if faults:
         raise OperatorError(*faults)
-    binaries = given.get("NOVAPROXY_PG_BIN")
-    return Settings(
-        data_dir=Path(given.get("NOVAPROXY_DATA_DIR", DEFAULT_DATA_DIR)).absolute(),
-        database_url=database_url,
-        host=given.get("NOVAPROXY_HOST", DEFAULT_HOST),
-        port=port,
-        sealing_key=given.get("NOVAPROXY_SEALING_KEY"),
-        postgres_binaries=Path(binaries) if binaries else None,
-    )
+    return Settings(**values)
 
 
-def _is_address(written: str) -> bool:
-    try:
-        return urlsplit(written).scheme in _SCHEMES
-    except ValueError:
-        return False
+def settings_page() -> str:
+    """Return docs/settings.md."""
+    rows = [
+        f"| `{setting.name}` | {f'`{setting.default}`' if setting.default else setting.unset} | {setting.teaches} |"
+        for setting in declared_settings().values()
+    ]
+    return "\n".join([*_PAGE_HEAD, *rows, ""])
 
 
-def _port(written: str, faults: list[str]) -> int:
-    # int() refuses texts of thousands of digits in words of its own.
-    if written.isascii() and written.isdigit() and len(written) <= len(str(_LARGEST_PORT)):
-        port = int(written)
-        if port <= _LARGEST_PORT:
-            return port
-    faults.append(f"NOVAPROXY_PORT must be a number from 0 to {_LARGEST_PORT}.")
-    return DEFAULT_PORT
+_PAGE_HEAD = (
+    "# Settings",
+    "",
+    "They come from the environment and are read once, when a command starts. An empty variable counts as unset.",
+    "`novaproxy settings` shows them as they are now.",
+    "",
+    "This page is written by `novaproxy settings --markdown > docs/settings.md`.",
+    "",
+    "| Variable | Where it is unset | What it does |",
+    "|---|---|---|",
+)

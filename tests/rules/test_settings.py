@@ -7,10 +7,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from novaproxy.errors import OperatorError
-from novaproxy.settings import Settings, read_settings
+from novaproxy.settings import ADDRESS_FAULT, LogFormat, Settings, declared_settings, read_settings, settings_page
 
 PORT_FAULT = "NOVAPROXY_PORT must be a number from 0 to 65535."
-URL_FAULT = "NOVAPROXY_DATABASE_URL must be an address such as postgresql://user:password@host:5432/database."
 
 
 def faults(**environment: str) -> tuple[str, ...]:
@@ -29,6 +28,9 @@ def test_an_empty_environment_gives_the_defaults() -> None:
         port=8000,
         sealing_key=None,
         postgres_binaries=None,
+        metrics_token=None,
+        log_format=LogFormat.LOGFMT,
+        has_access_log=False,
     )
 
 
@@ -41,17 +43,20 @@ def test_everything_can_be_set() -> None:
             "NOVAPROXY_PORT": "0",
             "NOVAPROXY_SEALING_KEY": "secret",
             "NOVAPROXY_PG_BIN": "/usr/lib/postgresql/15/bin",
+            "NOVAPROXY_METRICS_TOKEN": "m" * 16,
+            "NOVAPROXY_LOG_FORMAT": "json",
+            "NOVAPROXY_ACCESS_LOG": "on",
         }
     )
     assert read.data_dir == Path("/var/lib/novaproxy")
     assert read.key_file == Path("/var/lib/novaproxy/sealing.key")
     assert (read.database_url, read.host, read.port) == ("postgres://shop@db/shop", "::", 0)
     assert (read.sealing_key, read.postgres_binaries) == ("secret", Path("/usr/lib/postgresql/15/bin"))
+    assert (read.metrics_token, read.log_format, read.has_access_log) == ("m" * 16, LogFormat.JSON, True)
 
 
 def test_an_empty_variable_counts_as_unset() -> None:
-    names = ("DATA_DIR", "DATABASE_URL", "HOST", "PORT", "SEALING_KEY", "PG_BIN")
-    assert read_settings({f"NOVAPROXY_{name}": "" for name in names}) == read_settings({})
+    assert read_settings({setting.name: "" for setting in declared_settings().values()}) == read_settings({})
 
 
 def test_a_relative_data_directory_is_made_absolute_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,25 +76,42 @@ def test_what_is_no_port_is_one_clear_sentence(written: str) -> None:
     assert faults(NOVAPROXY_PORT=written) == (PORT_FAULT,)
 
 
+@pytest.mark.parametrize("written", ["short", "m" * 15, "with a space in it", "ünïcödé-ünïcödé-ünïcödé", "tab\tin" * 9])
+def test_what_is_no_metrics_token_is_one_clear_sentence(written: str) -> None:
+    (told,) = faults(NOVAPROXY_METRICS_TOKEN=written)
+    assert told == "NOVAPROXY_METRICS_TOKEN must be at least 16 printable ASCII characters, no space."
+
+
+def test_a_word_that_is_no_choice_is_one_clear_sentence() -> None:
+    assert faults(NOVAPROXY_LOG_FORMAT="JSON") == ("NOVAPROXY_LOG_FORMAT must be logfmt or json.",)
+    assert faults(NOVAPROXY_ACCESS_LOG="yes") == ("NOVAPROXY_ACCESS_LOG must be off or on.",)
+
+
 @pytest.mark.parametrize(
     "url", ["db", "mysql://db/shop", "//db/shop", "sqlite:///shop.db", "http://db", "postgresql://["]
 )
 def test_what_is_no_address_of_postgresql_is_one_clear_sentence(url: str) -> None:
-    assert faults(NOVAPROXY_DATABASE_URL=url) == (URL_FAULT,)
+    assert faults(NOVAPROXY_DATABASE_URL=url) == (ADDRESS_FAULT,)
 
 
 def test_every_fault_is_told_at_once() -> None:
-    assert faults(NOVAPROXY_PORT="x", NOVAPROXY_DATABASE_URL="x") == (PORT_FAULT, URL_FAULT)
+    assert faults(NOVAPROXY_PORT="x", NOVAPROXY_DATABASE_URL="x") == (ADDRESS_FAULT, PORT_FAULT)
 
 
 def test_secrets_are_not_shown() -> None:
-    shown = repr(read_settings({"NOVAPROXY_DATABASE_URL": "postgresql://u:hush@db/x", "NOVAPROXY_SEALING_KEY": "hush"}))
-    assert "hush" not in shown
+    secrets = [setting.name for setting in declared_settings().values() if setting.is_secret]
+    assert secrets == ["NOVAPROXY_DATABASE_URL", "NOVAPROXY_SEALING_KEY", "NOVAPROXY_METRICS_TOKEN"]
+    assert "hush" not in repr(read_settings(dict.fromkeys(secrets, "postgresql://u:hush@db/x")))
     assert "hush" not in str(faults(NOVAPROXY_DATABASE_URL="mysql://u:hush@db/x"))
+
+
+def test_the_page_of_settings_is_the_one_that_the_declarations_make() -> None:
+    page = Path(__file__).parents[2] / "docs" / "settings.md"
+    assert page.read_text(encoding="utf-8") == settings_page(), "run: novaproxy settings --markdown > docs/settings.md"
 
 
 @given(st.text(max_size=12), st.text(max_size=20))
 @example("1" * 9_999, "postgresql://[::1")
 def test_whatever_is_set_is_read_or_told(port: str, url: str) -> None:
     told = faults(NOVAPROXY_PORT=port, NOVAPROXY_DATABASE_URL=url)
-    assert set(told) <= {PORT_FAULT, URL_FAULT}
+    assert set(told) <= {PORT_FAULT, ADDRESS_FAULT}

@@ -3,11 +3,14 @@
 import os
 import signal
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
+import pytest
 
 from commands import Operator
+from consoles import free_port
 from served import served, until
 
 
@@ -34,6 +37,40 @@ def test_a_second_ctrl_c_does_not_cut_the_ending_short(operator: Operator) -> No
         assert service.process.wait(20) == 0
         assert until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), 1)
         assert service.said.endswith("NovaProxy has ended.\n")
+
+
+@pytest.mark.parametrize("output", ["full disk", "full pipe"])
+def test_a_service_opens_and_ends_whatever_becomes_of_what_it_says(operator: Operator, output: str) -> None:
+    port = free_port()
+    out, reading = (os.open("/dev/full", os.O_WRONLY), None) if output == "full disk" else full_pipe()
+    process = operator.start("serve", "--port", port, stdout=out, stderr=out)
+    try:
+        assert until(lambda: is_open(port), 20)
+        process.terminate()
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
+        for descriptor in filter(None, (out, reading)):
+            os.close(descriptor)
+
+
+def is_open(port: str) -> bool:
+    with suppress(httpx.TransportError):
+        return httpx.get(f"http://127.0.0.1:{port}/ready").status_code == 200
+    return False
+
+
+def full_pipe() -> tuple[int, int]:
+    """Return both ends, writing and reading, of a pipe that takes not one byte more."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    for piece in (b"." * 4096, b"."):
+        with suppress(BlockingIOError):
+            while True:
+                os.write(writing, piece)
+    os.set_blocking(writing, True)
+    return writing, reading
 
 
 def test_a_service_whose_reader_went_away_stays_open(operator: Operator) -> None:

@@ -5,12 +5,13 @@ process left open.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import cache
 from importlib.resources import files
 from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
+from asyncpg.transaction import Transaction
 
 from novaproxy.errors import OperatorError
 
@@ -139,6 +140,13 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
     """Give a connection inside one transaction: committed when the block ends, rolled back when it raises."""
     async with pool.acquire() as connection, connection.transaction():
         yield connection
+
+
+async def rolled_back(transaction: Transaction) -> None:
+    """Roll *transaction* back after a fault; what fails about that does not hide the fault itself."""
+    # Where the line is gone, or the session was ended, the server has rolled it back.
+    with suppress(*OUTAGES, asyncpg.PostgresError):
+        await transaction.rollback()
 
 
 async def read(pool: Pool, work: Callable[[Connection], Awaitable[Result]]) -> Result:

@@ -1,28 +1,37 @@
-"""Answers: a status, headers and a JSON body, sent as plain ASGI messages; and each answer's request id."""
+"""Answers: a status, headers and a body, nearly always JSON, sent as plain ASGI messages."""
 
-import re
-import secrets
 from collections.abc import AsyncIterator
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Send
 
 from novaproxy.errors import Refusal
 from novaproxy.http.refusals import Headers, refusal_body, refusal_headers
 
 _JSON = (b"content-type", b"application/json")
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+
+NO_STORE: Headers = [(b"cache-control", b"no-store")]
+"""For answers that hold secrets: neither a browser nor a proxy on the way keeps them."""
 
 
-async def send_json(send: Send, status: int, body: bytes, headers: Headers | None = None) -> None:
-    """Send *body*, JSON, whole."""
+async def send_whole(send: Send, status: int, content_type: bytes, body: bytes, headers: Headers | None = None) -> None:
+    """Send *body*, of any type, whole."""
     await send(
         {
             "type": "http.response.start",
             "status": status,
-            "headers": [_JSON, (b"content-length", str(len(body)).encode("ascii")), *(headers or [])],
+            "headers": [
+                (b"content-type", content_type),
+                (b"content-length", str(len(body)).encode("ascii")),
+                *(headers or []),
+            ],
         },
     )
     await send({"type": "http.response.body", "body": body})
+
+
+async def send_json(send: Send, status: int, body: bytes, headers: Headers | None = None) -> None:
+    """Send *body*, JSON, whole."""
+    await send_whole(send, status, b"application/json", body, headers)
 
 
 async def send_refusal(send: Send, refusal: Refusal) -> None:
@@ -42,32 +51,3 @@ async def send_json_array(send: Send, pages: AsyncIterator[list[bytes]], headers
     async for page in pages:
         await send({"type": "http.response.body", "body": b"," + b",".join(page), "more_body": True})
     await send({"type": "http.response.body", "body": b"]"})
-
-
-class RequestIds:
-    """Gives each answer an ``X-Request-Id``: the caller's own where it is a plain one, else a new one."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        request_id = _given_request_id(scope) or secrets.token_hex(8).encode("ascii")
-        scope["novaproxy.request_id"] = request_id.decode("ascii")
-
-        async def send_with_id(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id)]
-            await send(message)
-
-        await self._app(scope, receive, send_with_id)
-
-
-def _given_request_id(scope: Scope) -> bytes | None:
-    for name, value in scope["headers"]:
-        if name == b"x-request-id":
-            return value if _REQUEST_ID.fullmatch(value) else None
-    return None

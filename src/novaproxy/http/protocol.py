@@ -10,24 +10,30 @@ import asyncio
 import re
 from typing import Any, ClassVar
 
-import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from novaproxy.http.edge import WHOLE_ADDRESS, Told, refused_before
+from novaproxy.http.refusals import HeadTooLong, refusal_body
 
 HEAD_LIMIT_BYTES = 32_768
 
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _UPGRADE = re.compile(rb"\n(?:upgrade|http2-settings)[ \t]*:[^\n]*", re.IGNORECASE)
-_HEAD_TOO_LONG = msgspec.json.encode({"error": f"The request head must be at most {HEAD_LIMIT_BYTES} bytes."})
+_HEAD_TOO_LONG = refusal_body(HeadTooLong(HEAD_LIMIT_BYTES))
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """One connection. What stands in the head is held back until the head is whole."""
+    """One connection. What stands in the head is held back until the head is whole.
+
+    *told* learns of what is refused here, before it is a request for the edge.
+    """
 
     head_seconds: ClassVar[float] = 15.0
     body_seconds: ClassVar[float] = 30.0
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 -- uvicorn's own
+    def __init__(self, *arguments: Any, told: Told | None = None, **options: Any) -> None:  # noqa: ANN401 -- uvicorn's own
         super().__init__(*arguments, **options)
+        self._told = told
         self._held = bytearray()
         self._is_between_requests = True
         self._is_in_head = False
@@ -82,8 +88,9 @@ class BoundedHttp(HttpToolsProtocol):
         self._parsed_head_bytes = 0
 
     def on_headers_complete(self) -> None:
-        """Note that the head is whole."""
+        """Note that the head is whole, and what is lost of its target behind here."""
         self._is_in_head = False
+        self.scope[WHOLE_ADDRESS] = not self.url.startswith(b"/")  # type: ignore[literal-required]  # our own
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -92,7 +99,17 @@ class BoundedHttp(HttpToolsProtocol):
         self._is_between_requests = True
         self._stop_waiting()
 
+    def send_400_response(self, msg: str) -> None:
+        """Answer bytes that are no HTTP."""
+        self._tell(400, "not_http")
+        super().send_400_response(msg)
+
+    def _tell(self, status: int, code: str) -> None:
+        if self._told is not None:
+            self._told(refused_before(status, code, self.client))
+
     def _refuse_head(self) -> None:
+        self._tell(431, "head_too_long")
         self._held.clear()
         self.transport.write(
             b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: application/json\r\n"

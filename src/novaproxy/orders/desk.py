@@ -7,15 +7,18 @@ aside, while the desk goes on.
 
 import asyncio
 import random
+import time
 from collections import deque
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import asyncpg
 import structlog
 
 from novaproxy.catalog.store import Shelf
-from novaproxy.credentials.seal import Sealer, Sealers
+from novaproxy.credentials.seal import Sealers
+from novaproxy.database.outage import OutageWatch
 from novaproxy.database.pool import (
     BY_KEY,
     COMMAND_TIMEOUT_SECONDS,
@@ -33,8 +36,10 @@ from novaproxy.database.pool import (
 )
 from novaproxy.errors import Refusal
 from novaproxy.http.refusals import Busy, ServerFault, Unavailable
+from novaproxy.metrics.figures import Metrics
+from novaproxy.orders.batch import Replay
 from novaproxy.orders.model import Ask
-from novaproxy.orders.placing import Answer, OutcomeUnknown, place_batch
+from novaproxy.orders.placing import Answer, OutcomeUnknown, Placed, place_batch
 from novaproxy.orders.store import saved_uuids
 
 LARGEST_BATCH = 64
@@ -54,10 +59,11 @@ log = structlog.get_logger("novaproxy.desk")
 
 @dataclass(slots=True)
 class _Waiting:
-    """An order at the desk, and where its answer goes."""
+    """An order at the desk since *arrived_at* (monotonic), and where its answer goes."""
 
     ask: Ask
     answer: asyncio.Future[Answer]
+    arrived_at: float
 
     def give(self, answer: Answer) -> None:
         """Answer, unless the client is gone."""
@@ -68,11 +74,22 @@ class _Waiting:
 class OrderDesk:
     """Takes orders one by one and places them in batches on a connection of its own; *pool* serves what goes aside."""
 
-    def __init__(self, database: Target, pool: Pool, shelf: Shelf, sealers: Sealers) -> None:
+    def __init__(
+        self,
+        database: Target,
+        pool: Pool,
+        shelf: Shelf,
+        sealers: Sealers,
+        metrics: Metrics,
+        outage: OutageWatch,
+    ) -> None:
         self._database = database
         self._pool = pool
         self._shelf = shelf
         self._sealers = sealers
+        self._metrics = metrics
+        self._outage = outage
+        metrics.watch_waiting(self._waiting_count)
         self._connection: SoleConnection | None = None
         self._queue: deque[_Waiting] = deque()
         self._arrived = asyncio.Event()
@@ -84,7 +101,8 @@ class OrderDesk:
         """Return the answer to *ask*: an order after its commit, an earlier one's replay, or a refusal."""
         if self._is_closing or self._waiting_count() >= LONGEST_QUEUE:
             return Busy()
-        waiting = _Waiting(ask, asyncio.get_running_loop().create_future())
+        waiting = _Waiting(ask, asyncio.get_running_loop().create_future(), time.monotonic())
+        self._metrics.write_soon()
         if ask.token_hash in self._aside:
             self._aside[ask.token_hash].append(waiting)
         else:
@@ -113,6 +131,9 @@ class OrderDesk:
         while self._queue and len(batch) < LARGEST_BATCH:
             waiting = self._queue.popleft()
             self._aside.get(waiting.ask.token_hash, batch).append(waiting)
+        if batch:
+            now = time.monotonic()
+            self._metrics.batch_begun([now - waiting.arrived_at for waiting in batch])
         return batch
 
     def close(self) -> None:
@@ -132,15 +153,22 @@ class OrderDesk:
             is_away = is_outage(error) and not self._is_refused(error)
             self._drop_connection()
             if is_away:
-                log.warning("database away", error=type(error).__name__, orders=len(batch))
+                self._outage.met(error, len(batch))
                 _give_all(batch, Unavailable())
             else:
                 # One order that cannot be written must not take the others with it.
-                log.error("batch failed", orders=len(batch), **facts(error))
+                log.error("batch failed", **_orders(batch), **facts(error))
                 self._serve_aside(batch)
         else:
-            for waiting, answer in zip(batch, answers, strict=True):
-                waiting.give(answer)
+            self._give_each(batch, answers)
+
+    def _give_each(self, batch: Sequence[_Waiting], answers: Sequence[Answer]) -> None:
+        """Give each order its answer, which is committed, then count."""
+        for waiting, answer in zip(batch, answers, strict=True):
+            waiting.give(answer)
+        placed = [answer for answer in answers if isinstance(answer, Placed)]
+        self._metrics.orders_placed(one.showcase.listing.plan_by_id[one.order.plan_id].slug for one in placed)
+        self._metrics.orders_replayed(sum(isinstance(answer, Replay) for answer in answers))
 
     async def _placed(self, asks: Sequence[Ask]) -> list[Answer]:
         """Place *asks* on the common connection; where an old one turns out to be lost before COMMIT, on a new one."""
@@ -154,7 +182,20 @@ class OrderDesk:
         return await self._placed_on(await self._hot_connection(), asks)
 
     async def _placed_on(self, connection: Connection, asks: Sequence[Ask]) -> list[Answer]:
-        return await _with_retries(connection, asks, self._shelf, await self._sealers.on(connection))
+        """Place *asks*, again where the transaction lost to another one (SQLSTATE 40001, 40P01)."""
+        sealer = await self._sealers.on(connection)
+        for attempt in range(1, ATTEMPTS + 1):
+            began_at = time.monotonic()
+            try:
+                answers = await place_batch(connection, asks, self._shelf, sealer)
+            except RETRIED:
+                if attempt == ATTEMPTS:
+                    raise
+                await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 -- spreads retries, guards nothing
+            else:
+                self._metrics.batch_committed(time.monotonic() - began_at)
+                return answers
+        raise AssertionError("the last attempt returns or raises")
 
     async def _hot_connection(self) -> SoleConnection:
         if self._connection is None or self._connection.is_closed():
@@ -200,12 +241,11 @@ class OrderDesk:
     async def _serve_alone(self, waiting: _Waiting, behind: deque[_Waiting]) -> None:
         try:
             async with self._pool.acquire() as connection:
-                sealer = await self._sealers.on(connection)
-                (answer,) = await _with_retries(connection, [waiting.ask], self._shelf, sealer)
+                answers = await self._placed_on(connection, [waiting.ask])
         except OutcomeUnknown as unknown:
             if not await self._is_settled([waiting], unknown):
                 # A COMMIT that fails each time must not be tried without end.
-                log.warning("commit failed", error=type(unknown.__cause__).__name__, orders=1)
+                log.warning("commit failed", error=type(unknown.__cause__).__name__, **_orders([waiting]))
                 waiting.give(Unavailable())
         except asyncpg.LockNotAvailableError:
             # Those behind want the same lock; one after the other they would wait as many times as they are.
@@ -215,13 +255,13 @@ class OrderDesk:
             waiting.give(Busy())
         except Exception as error:  # noqa: BLE001 -- whatever it is, those who wait must hear something
             if is_outage(error):
-                log.warning("database away", error=type(error).__name__, orders=1)
+                self._outage.met(error)
                 waiting.give(Unavailable())
             else:
-                log.error("order failed", **facts(error))
+                log.error("order failed", **_orders([waiting]), **facts(error))
                 waiting.give(ServerFault())
         else:
-            waiting.give(answer)
+            self._give_each([waiting], answers)
 
     async def _settle_batch(self, batch: list[_Waiting], unknown: OutcomeUnknown) -> None:
         if not await self._is_settled(batch, unknown):
@@ -231,11 +271,10 @@ class OrderDesk:
         """Find out what became of a COMMIT whose answer was lost, and answer by that; False: nothing was written."""
         saved = await self._saved(unknown)
         if saved is None:
-            log.error("outcome of a commit not settled", orders=len(unknown.written))
+            log.error("outcome of a commit not settled", **_orders(batch))
             _give_all(batch, Unavailable())
         elif saved:
-            for waiting, answer in zip(batch, unknown.answers, strict=True):
-                waiting.give(answer)
+            self._give_each(batch, unknown.answers)
         else:
             return False
         return True
@@ -256,16 +295,9 @@ class OrderDesk:
         return None
 
 
-async def _with_retries(connection: Connection, asks: Sequence[Ask], shelf: Shelf, sealer: Sealer) -> list[Answer]:
-    """Place *asks*, again where the transaction lost to another one (SQLSTATE 40001, 40P01)."""
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            return await place_batch(connection, asks, shelf, sealer)
-        except RETRIED:
-            if attempt == ATTEMPTS:
-                raise
-            await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 -- spreads retries, guards nothing
-    raise AssertionError("the last attempt returns or raises")
+def _orders(batch: Sequence[_Waiting]) -> dict[str, Any]:
+    """Return what a log line says of the orders it is about."""
+    return {"orders": len(batch), "request_id": ",".join(waiting.ask.request_id for waiting in batch)}
 
 
 def _give_all(batch: Sequence[_Waiting], refusal: Refusal) -> None:

@@ -26,12 +26,16 @@ class OrderStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One call of ``POST /orders``: who asks, by the hash of his token, under which key, and for what."""
+    """One call of ``POST /orders``: who asks, by the hash of his token, under which key, and for what.
+
+    *request_id* is for the log alone; no decision looks at it.
+    """
 
     token_hash: bytes
     idempotency_key: str | None
     fields: Fields
     key_fault: Refusal | None = None
+    request_id: str = ""
 
 
 @dataclass(slots=True)

@@ -1,19 +1,35 @@
-"""What a supervisor hands over to its workers; apart from them, so that a command need not load the service."""
+"""What a supervisor hands over to its processes; apart from them, so that a command need not load the service."""
 
 import msgspec
+
+from novaproxy.settings import LogFormat
 
 DRAIN_SECONDS = 8
 """How long answers under way may take once a worker is to end."""
 
 
-class WorkerOrders(msgspec.Struct, frozen=True):
-    """What the supervisor tells a worker.
+class DutyOrders(msgspec.Struct, frozen=True, kw_only=True):
+    """What the supervisor tells each process, and all it tells the one of the duties.
 
-    *database* is as ``asyncpg.connect`` takes it; *listener* and *ready* are inherited descriptors: the listening
-    socket, and the pipe that learns that the worker accepts.
+    *database* is as ``asyncpg.connect`` takes it. *metrics_directory* is where the processes of a service share their
+    figures, None where each keeps its own; *place* is the process's place among them.
     """
 
     database: dict[str, str | int]
+    log_format: LogFormat
+    metrics_directory: str | None
+    place: str
+
+
+class WorkerOrders(DutyOrders, frozen=True, kw_only=True):
+    """What the supervisor tells a worker.
+
+    *listener* and *ready* are inherited descriptors: the listening socket, and the pipe that learns that the worker
+    accepts.
+    """
+
     sealing_key: bytes
+    metrics_token: str | None
+    has_access_log: bool
     listener: int
     ready: int

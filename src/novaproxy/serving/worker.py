@@ -1,29 +1,27 @@
 """One API worker: a process that the supervisor starts and that ends with it.
 
-Its orders come on standard input: first a line of JSON, then nothing for as long as the supervisor lives. The end of
-the input is the end of the supervisor, however it died; the worker then answers what is under way and ends too.
+However the supervisor ends, the worker answers what is under way and ends too.
 """
 
 import asyncio
 import contextlib
 import os
 import resource
-import signal
 import socket
 from collections.abc import Iterator
+from functools import partial
 
-import msgspec
 import uvicorn
 import uvloop
-from starlette.types import ASGIApp
 
-from novaproxy.app import opened_shop
+from novaproxy.app import Watched, opened_shop
+from novaproxy.http.edge import Edge
 from novaproxy.http.protocol import BoundedHttp
 from novaproxy.serving.handover import DRAIN_SECONDS, WorkerOrders
-from novaproxy.serving.logs import configure_logs
+from novaproxy.serving.lifeline import ended_with_supervisor, read_orders, shared_figures
+from novaproxy.serving.logs import configure_logs, log_crashes
 
 _BACKLOG = 2_048
-_INPUT = 0
 
 
 class _Server(uvicorn.Server):
@@ -47,27 +45,22 @@ class _Server(uvicorn.Server):
 
 
 async def _serve(orders: WorkerOrders) -> None:
-    loop = asyncio.get_running_loop()
-    async with opened_shop(orders.database, orders.sealing_key) as shop:
+    watched = Watched(shared_figures(orders), orders.metrics_token, orders.has_access_log)
+    async with opened_shop(orders.database, orders.sealing_key, watched) as shop:
         server = _Server(_config(shop), orders.ready)
 
         def end() -> None:
-            # An input that has ended stays readable: left with the loop, it would call for ever.
-            loop.remove_reader(_INPUT)
             server.should_exit = True
 
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, end)
-        loop.add_reader(_INPUT, end)
-        await server.serve(sockets=[socket.socket(fileno=orders.listener)])
-        loop.remove_reader(_INPUT)
+        with ended_with_supervisor(orders, end):
+            await server.serve(sockets=[socket.socket(fileno=orders.listener)])
 
 
-def _config(shop: ASGIApp) -> uvicorn.Config:
+def _config(shop: Edge) -> uvicorn.Config:
     return uvicorn.Config(
         shop,
         loop="uvloop",
-        http=BoundedHttp,
+        http=partial(BoundedHttp, told=shop.told),  # type: ignore[arg-type]  # uvicorn calls it, class or not
         ws="none",
         lifespan="off",
         access_log=False,
@@ -77,18 +70,6 @@ def _config(shop: ASGIApp) -> uvicorn.Config:
         backlog=_BACKLOG,
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
-
-
-def _line() -> bytes:
-    """Return the first line of the input; empty where the supervisor died before it wrote one."""
-    line = b""
-    # Read by the byte: what stands behind the line must stay in the pipe, whose end is the signal.
-    while not line.endswith(b"\n"):
-        byte = os.read(_INPUT, 1)
-        if not byte:
-            return b""
-        line += byte
-    return line
 
 
 def _take_all_descriptors() -> None:
@@ -101,12 +82,12 @@ def _take_all_descriptors() -> None:
 
 def main() -> None:
     """Serve until told to end."""
-    configure_logs()
-    _take_all_descriptors()
-    line = _line()
-    if not line:
+    orders = read_orders(WorkerOrders)
+    if orders is None:
         return
-    orders = msgspec.json.decode(line, type=WorkerOrders)
+    configure_logs(orders.log_format)
+    log_crashes()
+    _take_all_descriptors()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(orders))
 

@@ -1,0 +1,22 @@
+"""The duty that reads what the metrics tell of the whole shop."""
+
+import msgspec
+
+from novaproxy.database.pool import SoleConnection, statement
+from novaproxy.metrics.figures import Metrics
+
+_SQL = "novaproxy.duties"
+
+
+async def read_figures(connection: SoleConnection, metrics: Metrics) -> None:
+    """Tell *metrics* what is owed, what waits for delivery, and what the newest audit found."""
+    shop = await connection.fetchrow(statement(_SQL, "read_figures"))
+    if shop is None:
+        raise AssertionError("sums give a row")
+    metrics.set_pending(shop["pending"])
+    # Before the first catalog there is no currency, and no account could be credited.
+    if shop["currency"] is not None:
+        metrics.set_owed(shop["currency"], shop["owed_cents"])
+    newest = await connection.fetchrow(statement(_SQL, "find_newest_audit"))
+    if newest is not None:
+        metrics.set_audited(newest["finished_at"], msgspec.json.decode(newest["findings"], type=dict[str, int]))

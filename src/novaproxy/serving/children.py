@@ -1,0 +1,158 @@
+"""The supervisor's processes: how one is started, gets its orders, and is waited for."""
+
+import os
+import selectors
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import msgspec
+import structlog
+
+from novaproxy.database.pool import Target
+from novaproxy.errors import OperatorError
+from novaproxy.serving.handover import DRAIN_SECONDS, DutyOrders, WorkerOrders
+from novaproxy.settings import LogFormat
+
+START_SECONDS = 30.0
+KILL_SECONDS = DRAIN_SECONDS + 3.0
+"""How long a process may take to end before it is killed."""
+
+log = structlog.get_logger("novaproxy.supervisor")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What all processes of a service are told; *metrics_token* opens ``/metrics`` from elsewhere."""
+
+    target: Target
+    sealing_key: bytes = field(repr=False)
+    listener: socket.socket
+    log_format: LogFormat = LogFormat.LOGFMT
+    metrics_token: str | None = field(default=None, repr=False)
+    has_access_log: bool = False
+
+
+@dataclass(slots=True)
+class Child:
+    """A process, and the pipe whose end tells it that the supervisor is gone. *name* is what faults call it."""
+
+    name: str
+    process: "subprocess.Popen[bytes]"
+
+    def hand_over(self, orders: DutyOrders) -> None:
+        """Give it its orders.
+
+        Raises:
+            OperatorError: it ended before it took them.
+        """
+        if self.process.stdin is None:
+            raise AssertionError("a pipe was asked for")
+        try:
+            self.process.stdin.write(msgspec.json.encode(orders) + b"\n")
+            self.process.stdin.flush()
+        except BrokenPipeError as error:
+            raise OperatorError(f"{self.name} ended at its start (exit status {self.process.wait()}).") from error
+
+    def wait_until_ready(self, ready: int) -> None:
+        """Wait until it says so through *ready*.
+
+        Raises:
+            OperatorError: it ended at once, or took too long.
+        """
+        with selectors.DefaultSelector() as selector:
+            selector.register(ready, selectors.EVENT_READ)
+            if not selector.select(START_SECONDS):
+                raise OperatorError(f"{self.name} was not ready after {START_SECONDS:.0f} seconds.")
+        if os.read(ready, 1) != b"1":
+            raise OperatorError(f"{self.name} ended at its start (exit status {self.process.wait()}).")
+
+    def end(self) -> None:
+        """Ask it to finish what is under way and end."""
+        self.process.terminate()
+
+    def wait(self, deadline: float) -> None:
+        """Wait for its end; kill it past *deadline* (monotonic)."""
+        try:
+            self.process.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            log.warning("process killed: it did not end in time", process=self.name, pid=self.process.pid)
+        if self.process.stdin is not None:
+            # What it did not read is still buffered where it died at its start.
+            with suppress(BrokenPipeError):
+                self.process.stdin.close()
+
+    def discard(self) -> None:
+        """Kill it: its start went wrong."""
+        self.process.kill()
+        self.wait(time.monotonic() + 1)
+
+
+def _launched(name: str, module: str, descriptors: tuple[int, ...] = ()) -> Child:
+    process = subprocess.Popen(  # noqa: S603 -- our own module
+        # -P: a file in the working directory is no module of ours.
+        [sys.executable, "-P", "-m", module],
+        stdin=subprocess.PIPE,
+        pass_fds=descriptors,
+        # In the terminal's group Ctrl-C would reach the processes before the supervisor can end them in order.
+        start_new_session=True,
+    )
+    return Child(name, process)
+
+
+def started_worker(service: Service, place: str, directory: str | None) -> Child:
+    """Start a worker and return it once it accepts; *directory* and *place* are where its figures are kept.
+
+    Raises:
+        OperatorError: it ended at once, or took too long.
+    """
+    ready, ready_end = os.pipe()
+    descriptors = (service.listener.fileno(), ready_end)
+    try:
+        try:
+            worker = _launched("An API worker", "novaproxy.serving.worker", descriptors)
+        finally:
+            os.close(ready_end)
+        orders = WorkerOrders(
+            database=dict(service.target),
+            log_format=service.log_format,
+            metrics_directory=directory,
+            place=place,
+            sealing_key=service.sealing_key,
+            metrics_token=service.metrics_token,
+            has_access_log=service.has_access_log,
+            listener=descriptors[0],
+            ready=ready_end,
+        )
+        try:
+            worker.hand_over(orders)
+            worker.wait_until_ready(ready)
+        except BaseException:
+            worker.discard()
+            raise
+    finally:
+        os.close(ready)
+    return worker
+
+
+def started_duties(service: Service, place: str, directory: str | None) -> Child:
+    """Start the process of the duties and return it at once: nobody waits for it; *directory* as for a worker.
+
+    Raises:
+        OperatorError: it ended before it took its orders.
+    """
+    keeper = _launched("The process of the duties", "novaproxy.serving.duties")
+    orders = DutyOrders(
+        database=dict(service.target), log_format=service.log_format, metrics_directory=directory, place=place
+    )
+    try:
+        keeper.hand_over(orders)
+    except BaseException:
+        keeper.discard()
+        raise
+    return keeper
