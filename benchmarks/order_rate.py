@@ -11,13 +11,9 @@ import argparse
 import asyncio
 import json
 import os
-import platform
 import re
 import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -25,22 +21,20 @@ from typing import Any
 
 import asyncpg
 
+from benchmarks.page import machine, write_section
+from benchmarks.shop import breaches, query, running_shop
 from benchmarks.wire import Run, placed_orders
 from novaproxy.database.binaries import find_binaries
 from novaproxy.database.embedded import EmbeddedPostgres
-from novaproxy.ledger.audit import audit
 
 HERE = Path(__file__).parent
-PAGE = HERE.parent / "docs" / "benchmarks.md"
 ACCOUNTS = 10_000
 CLIENTS = (1, 2, 4, 8, 16, 32, 64)
 CONNECTIONS = (1, 32, 128)
 TABLES = ("orders", "meter", "transfer")
-HEADING = """# Benchmarks
+HEADING = """## The order rate
 
-Written by `make bench`; run it to have your own figures. Machines differ and are noisy: look at the ratios.
-
-## The order rate
+Written by `make bench`.
 """
 
 PEER = """The peer is pgbench placing the same order with one stored function, one order a transaction, `-M prepared`,
@@ -67,40 +61,6 @@ class Figures:
     def best_pgbench(self) -> tuple[int, float]:
         """Return the number of clients at which pgbench is fastest in the median, and that median."""
         return max(((clients, median(rates)) for clients, rates in self.pgbench.items()), key=lambda pair: pair[1])
-
-
-@contextmanager
-def running_shop(data_dir: Path) -> Iterator[int]:
-    """Start the service as an operator does and give its port."""
-    environment = os.environ | {"NOVAPROXY_DATA_DIR": str(data_dir), "NOVAPROXY_RATE_LIMIT": "off"}
-    command = [str(Path(sys.executable).with_name("novaproxy")), "serve", "--demo", "--port", "0"]
-    service = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)  # noqa: S603 -- our own command
-    try:
-        yield _announced_port(service)
-    finally:
-        service.terminate()
-        service.wait(30)
-
-
-def _announced_port(service: "subprocess.Popen[str]") -> int:
-    for line in service.stdout or ():
-        if match := re.search(r"is open at http://[^:]+:(\d+)", line):
-            return int(match[1])
-    raise SystemExit("the service did not start")
-
-
-def query(target: Any, statement: str, *arguments: Any) -> list[asyncpg.Record]:  # noqa: ANN401 -- asyncpg's own arguments
-    """Return the rows of one statement."""
-
-    async def fetched() -> list[asyncpg.Record]:
-        connection = await asyncpg.connect(**target)
-        try:
-            rows: list[asyncpg.Record] = await connection.fetch(statement, *arguments)
-            return rows
-        finally:
-            await connection.close()
-
-    return asyncio.run(fetched())
 
 
 def prepare(target: Any) -> None:  # noqa: ANN401 -- asyncpg's own arguments
@@ -154,7 +114,8 @@ def measure(seconds: int, runs: int) -> Figures:
             f"\\set account random(1, {ACCOUNTS})\n"
             "SELECT place_one(sha256(('bench-' || :account)::bytea), 'residential', 2);\n",
         )
-        with EmbeddedPostgres(data_dir) as server, running_shop(data_dir) as port:
+        with EmbeddedPostgres(data_dir) as server, running_shop(data_dir) as shop:
+            port = shop.port
             target = server.address.arguments()
             prepare(target)
             figures.settings = {name: query(target, f"SHOW {name}")[0][0] for name in SHOWN_SETTINGS}
@@ -164,7 +125,7 @@ def measure(seconds: int, runs: int) -> Figures:
                 sides = [_measure_pgbench, _measure_http]
                 for side in sides if number % 2 == 0 else reversed(sides):
                     side(figures, target, port, script, seconds, number)
-            figures.breaches = _breaches(target)
+            figures.breaches = breaches(target)
     return figures
 
 
@@ -200,25 +161,14 @@ def _kept(target: Any, run: Run) -> tuple[int, int]:  # noqa: ANN401 -- asyncpg'
     return row[0], row[1]
 
 
-def _breaches(target: Any) -> int:  # noqa: ANN401 -- asyncpg's own arguments
-    async def audited() -> int:
-        connection = await asyncpg.connect(**target)
-        try:
-            return sum(finding.breaches for finding in await audit(connection))
-        finally:
-            await connection.close()
-
-    return asyncio.run(audited())
-
-
 def page(figures: Figures, seconds: int, runs: int) -> str:
-    """Return docs/benchmarks.md."""
+    """Return the section of docs/benchmarks.md."""
     clients, best = figures.best_pgbench()
     shown_settings = ", ".join(f"{name} = {value}" for name, value in figures.settings.items())
     lines = [
         HEADING,
-        f"{runs} alternating runs of {seconds} s a point, medians and ranges. {os.cpu_count()} cores",
-        f"({platform.machine()}), Python {platform.python_version()}.",
+        f"{runs} alternating runs of {seconds} s a point, medians and ranges.",
+        f"{machine()}.",
         "Load generator, service and database share one machine.",
         "",
         PEER.format(clients=clients),
@@ -267,7 +217,7 @@ def main() -> None:
     text = page(figures, given.seconds, given.runs)
     print(text)
     if given.write:
-        PAGE.write_text(text)
+        write_section(text)
         kept = {
             name: getattr(figures, name)
             for name in ("settings", "pgbench", "http", "orders_a_commit", "p50_ms", "p99_ms", "rows")

@@ -8,8 +8,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from structlog.testing import capture_logs
 
 from contract import Caller, catalog_with, placed
+from novaproxy.serving.logs import told_fault
 from shop import Shop
 
 CREATED = {
@@ -247,3 +249,29 @@ def test_an_order_keeps_what_was_sold_when_the_catalog_changes(shop: Shop) -> No
     assert now[0]["plan"]["bandwidths"][0]["price_per_gb"] == 80
     assert now[1]["plan"]["durations"][0]["price"] == 99
     assert shop.http.get("/plans/mobile").status_code == 404
+
+
+def test_no_answer_with_a_password_is_kept_on_the_way(caller: Caller) -> None:
+    http, headers = caller.shop.http, caller.buyer.headers
+    made = caller.shop.order(caller.buyer, "kept", plan="mobile", bandwidth=1)
+    again = caller.shop.order(caller.buyer, "kept", plan="mobile", bandwidth=1)
+    assert again.headers["idempotent-replayed"] == "true"
+    shown = [
+        http.get(path, headers=headers) for path in ("/orders", "/orders?limit=1", f"/orders/{made.json()['uuid']}")
+    ]
+    for answer in (made, again, *shown):
+        assert answer.json()
+        assert answer.headers["cache-control"] == "no-store"
+
+
+def test_a_damaged_password_is_a_line_of_the_log_that_names_the_order(shop: Shop) -> None:
+    buyer = shop.buyer()
+    sound, damaged = (str(shop.order(buyer, plan="mobile", bandwidth=1).json()["uuid"]) for _ in range(2))
+    shop.sql("UPDATE orders SET password_sealed = '\\x0001' WHERE uuid = $1", UUID(damaged))
+    for path in ("/orders", f"/orders/{damaged}"):
+        with capture_logs() as lines:
+            assert shop.http.get(path, headers=buyer.headers).status_code == 500
+        (line,) = lines
+        assert line["event"] == "request failed"
+        assert f"SealBroken: The password of the order {damaged} cannot be opened" in told_fault(line["exc_info"])
+    assert shop.http.get(f"/orders/{sound}", headers=buyer.headers).status_code == 200

@@ -1,19 +1,33 @@
 """``GET /orders`` and ``GET /orders/{uuid}`` (contract, section 4)."""
 
+import json
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.client import HTTPResponse
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from contract import Caller, assert_refusal
+from novaproxy.credentials.seal import registered_sealer
+from novaproxy.database.pool import SoleConnection
+from novaproxy.http.lists import PART_ROWS
 from novaproxy.orders.model import OrderStatus
-from shop import Shop
+from novaproxy.seeding.accounts import seed_accounts
+from novaproxy.seeding.orders import Past, seed_orders
+from novaproxy.seeding.tokens import TokenFile
+from services import Service, on_database, within
+from shop import SEALING_KEY, Buyer, Shop
 
 FREE = {"plan": "free", "bandwidth": 1}
-MORE_THAN_A_PAGE = 510
-"""The service reads its lists 500 rows at a time."""
+MORE_THAN_A_PART = 10 * PART_ROWS + 10
+"""The service reads its lists in parts."""
+
+MANY = 10_000
 
 
 @pytest.fixture
@@ -26,9 +40,26 @@ def collector(common_shop: Shop) -> Caller:
     """A buyer of many orders."""
     buyer = Caller(common_shop, common_shop.buyer())
     with ThreadPoolExecutor(8) as pool:
-        for _ in pool.map(buyer.places, [FREE] * MORE_THAN_A_PAGE):
+        for _ in pool.map(buyer.places, [FREE] * MORE_THAN_A_PART):
             pass
     return buyer
+
+
+@pytest.fixture(scope="module")
+def great_collector(common_shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Caller:
+    """A buyer of ten thousand past orders, and with credit for more."""
+    path = tmp_path_factory.mktemp("great") / "token"
+
+    async def seeded(connection: SoleConnection) -> None:
+        with TokenFile(path, pytest.fail) as file:
+            await seed_accounts(connection, 1, 100_00, file, lambda _: None)
+        sealer = await registered_sealer(connection, SEALING_KEY)
+        await seed_orders(connection, Past(MANY, 90, 1), sealer, lambda _: None)
+
+    common_shop.run(seeded)
+    email, token = path.read_text().split()
+    account_id = common_shop.value("SELECT id FROM account WHERE email = $1", email)
+    return Caller(common_shop, Buyer(account_id, email, token))
 
 
 def get(caller: Caller, path: str) -> httpx.Response:
@@ -127,7 +158,7 @@ def test_orders_of_the_same_moment_are_listed_by_id(caller: Caller) -> None:
 def test_a_list_is_whole_without_a_limit(collector: Caller) -> None:
     response = get(collector, "/orders")
 
-    assert len(uuids(response)) == MORE_THAN_A_PAGE
+    assert len(uuids(response)) == MORE_THAN_A_PART
     assert uuids(response) == newest_first(collector)
     assert "Link" not in response.headers
 
@@ -141,10 +172,67 @@ def test_other_query_parameters_are_ignored(caller: Caller, query: str) -> None:
     assert uuids(get(caller, f"/orders?{query}")) == placed[::-1]
 
 
+# --- a long list ------------------------------------------------------------------------------------------------------
+
+
+def test_ten_thousand_orders_arrive_once_each_while_new_ones_come(great_collector: Caller) -> None:
+    before = newest_first(great_collector)
+    http, headers = great_collector.shop.http, great_collector.buyer.headers
+    body = b""
+    with http.stream("GET", "/orders", headers=headers) as response:
+        for count, part in enumerate(response.iter_raw(65_536)):
+            body += part
+            if count % 20 == 0:
+                great_collector.places(FREE)
+    assert len(before) == MANY
+    assert [order["uuid"] for order in json.loads(body)] == before
+
+
+def test_others_are_served_while_a_reader_has_stopped(great_collector: Caller, caller: Caller) -> None:
+    before = newest_first(great_collector)
+    with stopped_reader(great_collector) as line:
+        for _ in range(5):
+            assert get(caller, "/balance").status_code == 200
+            caller.places(FREE)
+            great_collector.places(FREE)
+            assert len(uuids(get(great_collector, "/orders?limit=1000"))) == 1000
+        with HTTPResponse(line) as response:
+            response.begin()
+            assert [order["uuid"] for order in json.loads(response.read())] == before
+
+
+def test_a_reader_who_left_is_read_for_no_longer(great_collector: Caller) -> None:
+    target = great_collector.shop.target
+    with Service(on_database(target) | {"NOVAPROXY_ACCESS_LOG": "on"}) as service:
+        with stopped_reader(great_collector, service.address):
+            pass
+        within(10, lambda: "path=/orders" in service.log(), "the end of the request")
+        (line,) = [line for line in service.log().splitlines() if "path=/orders" in line]
+    whole_bytes = len(get(great_collector, "/orders").content)
+    assert int(line.partition("sent_bytes=")[2].split()[0]) < whole_bytes / 4
+
+
+@contextmanager
+def stopped_reader(caller: Caller, address: str | None = None) -> Iterator[socket.socket]:
+    """Give a connection on which the whole list was asked for and nothing is read."""
+    place = urlsplit(address or caller.shop.address)
+    with socket.socket() as line:
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        line.settimeout(30)
+        line.connect((place.hostname, place.port))
+        token = caller.buyer.headers["Authorization"]
+        line.sendall(f"GET /orders HTTP/1.1\r\nHost: shop\r\nAuthorization: {token}\r\n\r\n".encode())
+        # Peeked at: it has begun.
+        assert line.recv(1, socket.MSG_PEEK)
+        yield line
+
+
 # --- pages ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("limit", "page_count"), [(100, 6), (255, 2), (509, 2), (510, 1), (1000, 1), (85, 6)])
+@pytest.mark.parametrize(
+    ("limit", "page_count"), [(100, 6), (255, 2), (509, 2), (510, 1), (1000, 1), (85, 6), (49, 11)]
+)
 def test_a_walk_sees_every_order_once(collector: Caller, limit: int, page_count: int) -> None:
     walked = list(pages(collector, f"/orders?limit={limit}"))
 

@@ -3,8 +3,10 @@
 M8 is recomputed here, by the rules that priced the orders, from the catalog revision each order names.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from importlib.resources import files
 
 import asyncpg
@@ -20,6 +22,8 @@ from novaproxy.errors import Refusal
 from novaproxy.http.body import JsonValue
 
 _AUDITS = files("novaproxy.ledger").joinpath("sql", "audit")
+
+PRICES = "M8"
 
 EXAMPLES = 3
 """How many breaches are named beside their count."""
@@ -48,24 +52,40 @@ class SoldOption(msgspec.Struct):
 _SOLD = list[SoldOption]
 
 
-async def audit(connection: Connection) -> list[Finding]:
+def _untold(_sentence: str) -> None:
+    """Tell nobody."""
+
+
+async def audit(connection: Connection, tell: Callable[[str], None] = _untold) -> list[Finding]:
     """Return one finding an invariant: money first, then limits, then statuses.
 
-    The caller's transaction (repeatable read) is the one snapshot that all of them see.
+    The caller's transaction (repeatable read) is the one snapshot that all of them see. *tell* gets a sentence as each
+    invariant is begun.
     """
-    findings = [await _audited(connection, file.name, file.read_text(encoding="utf-8")) for file in _AUDITS.iterdir()]
-    findings.append(await _audit_prices(connection))
-    return sorted(findings, key=lambda finding: ("MLS".index(finding.invariant[0]), finding.invariant))
+    audits: list[tuple[str, Callable[[Connection, str], Awaitable[Finding]]]] = [
+        *((_name(file.name), partial(_audited, text=file.read_text(encoding="utf-8"))) for file in _AUDITS.iterdir()),
+        (PRICES, _audit_prices),
+    ]
+    audits.sort(key=lambda named: ("MLS".index(named[0][0]), named[0]))
+    findings = []
+    for place, (invariant, work) in enumerate(audits, 1):
+        tell(f"Checking {invariant}, {place} of {len(audits)} invariants ...")
+        findings.append(await work(connection, invariant))
+    return findings
 
 
-async def _audited(connection: Connection, file_name: str, text: str) -> Finding:
+async def _audited(connection: Connection, invariant: str, *, text: str) -> Finding:
     row = await connection.fetchrow(
         f"WITH breaches AS (\n{text}\n) SELECT count(*) AS breaches, "  # noqa: S608 -- our own file
         f"(array_agg(breach))[1:{EXAMPLES}] AS examples FROM breaches",
     )
     if row is None:
         raise AssertionError("an aggregate gives a row")
-    return Finding(file_name.partition("_")[0].upper(), _says(text), row["breaches"], tuple(row["examples"] or ()))
+    return Finding(invariant, _says(text), row["breaches"], tuple(row["examples"] or ()))
+
+
+def _name(file_name: str) -> str:
+    return file_name.partition("_")[0].upper()
 
 
 def _says(text: str) -> str:
@@ -73,7 +93,7 @@ def _says(text: str) -> str:
     return text.partition("\n")[0].removeprefix("--").strip()
 
 
-async def _audit_prices(connection: Connection) -> Finding:
+async def _audit_prices(connection: Connection, invariant: str) -> Finding:
     """M8: the price, the discount and the options of each order follow from the catalog revision that it names."""
     rows = await connection.fetch(statement("novaproxy.ledger", "list_priced"))
     listings: dict[int, Listing] = {}
@@ -86,7 +106,7 @@ async def _audit_prices(connection: Connection) -> Finding:
             breaches += row["orders"]
             examples.append(f"order {row['example_uuid']}")
     return Finding(
-        "M8",
+        invariant,
         "price, discount and options follow from the catalog revision of the order",
         breaches,
         tuple(examples[:EXAMPLES]),

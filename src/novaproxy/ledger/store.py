@@ -5,6 +5,8 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+import asyncpg
+
 from novaproxy.database.pool import Connection, statement
 from novaproxy.errors import OperatorError
 from novaproxy.money import AMOUNT_CEILING_CENTS, text_cents
@@ -25,7 +27,7 @@ class Adjustment(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A transfer as its customer sees it: *amount_cents* is signed."""
+    """A transfer on its customer's side: *amount_cents* is signed. He is not shown *reference* and *actor*."""
 
     version: int
     amount_cents: int
@@ -33,6 +35,8 @@ class Entry:
     kind: str
     order_uuid: UUID | None
     reason: str | None
+    reference: str | None
+    actor: str
     created_at: datetime
 
 
@@ -48,18 +52,26 @@ async def read_entries(connection: Connection, account_id: int, before_version: 
     """Return at most *limit* entries below *before_version*, newest first."""
     newest = 2**63 - 1
     rows = await connection.fetch(statement(_SQL, "list_entries"), account_id, before_version or newest, limit)
-    return [
-        Entry(
-            version=row["version"],
-            amount_cents=row["amount_cents"],
-            balance_after_cents=row["balance_after_cents"],
-            kind=row["kind"],
-            order_uuid=row["order_uuid"],
-            reason=row["reason"],
-            created_at=row["created_at"],
-        )
-        for row in rows
-    ]
+    return [_entry(row) for row in rows]
+
+
+async def read_order_entries(connection: Connection, order_id: int) -> list[Entry]:
+    """Return the entries that an order made, oldest first."""
+    return [_entry(row) for row in await connection.fetch(statement(_SQL, "list_order_entries"), order_id)]
+
+
+def _entry(row: asyncpg.Record) -> Entry:
+    return Entry(
+        version=row["version"],
+        amount_cents=row["amount_cents"],
+        balance_after_cents=row["balance_after_cents"],
+        kind=row["kind"],
+        order_uuid=row["order_uuid"],
+        reason=row["reason"],
+        reference=row["reference"],
+        actor=row["actor"],
+        created_at=row["created_at"],
+    )
 
 
 async def adjust(

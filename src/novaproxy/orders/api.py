@@ -1,7 +1,6 @@
 """``POST /orders``, ``GET /orders``, ``GET /orders/{uuid}`` (contract, sections 3 and 4)."""
 
 import re
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -13,9 +12,11 @@ from novaproxy.accounts.model import Account
 from novaproxy.catalog.store import Shelf
 from novaproxy.database.pool import Pool, read
 from novaproxy.errors import Refusal
-from novaproxy.http.answer import send_json, send_json_array, send_refusal
+from novaproxy.http.answer import NO_STORE, send_json, send_refusal
 from novaproxy.http.body import ClientGone, Fields, read_body, read_fields
-from novaproxy.http.paging import asked_paging, next_link
+from novaproxy.http.edge import REQUEST_ID
+from novaproxy.http.lists import Shown, send_list
+from novaproxy.http.paging import Place
 from novaproxy.http.refusals import Unavailable
 from novaproxy.orders.desk import OrderDesk
 from novaproxy.orders.model import Ask, OrderStatus
@@ -77,21 +78,21 @@ class OrderPages:
         try:
             key = checked_key(_headers(scope, b"idempotency-key"))
         except Refusal as fault:
-            return Ask(token, None, fields, fault)
-        return Ask(token, key, fields)
+            return Ask(token, None, fields, fault, scope[REQUEST_ID])
+        return Ask(token, key, fields, request_id=scope[REQUEST_ID])
 
     async def _send_answer(self, send: Send, answer: Answer) -> None:
         match answer:
             case Refusal():
                 await send_refusal(send, answer)
             case Placed(order=order, showcase=showcase):
-                await send_json(send, 201, order_json(order, showcase, order.created_at))
+                await send_json(send, 201, order_json(order, showcase, order.created_at), NO_STORE)
             case replay:
                 found = await self.reader.read(replay.account_id, replay.uuid)
                 if found is None:
                     raise Unavailable
                 body = order_json(found.order, found.showcase, found.read_at)
-                await send_json(send, 201, body, [(b"idempotent-replayed", b"true")])
+                await send_json(send, 201, body, [*NO_STORE, (b"idempotent-replayed", b"true")])
 
     async def show(self, request: Request, account: Account, send: Send) -> None:
         """``GET /orders/{uuid}``: one of the caller's own; every other one is the same 404."""
@@ -101,24 +102,19 @@ class OrderPages:
         found = await self.reader.read(account.id, UUID(written))
         if found is None:
             raise OrderNotFound
-        await send_json(send, 200, order_json(found.order, found.showcase, found.read_at, account))
+        await send_json(send, 200, order_json(found.order, found.showcase, found.read_at, account), NO_STORE)
 
     async def index(self, request: Request, account: Account, send: Send) -> None:
         """``GET /orders``: all of the caller's, newest first, streamed; ``?limit`` asks for one page of it."""
         status = _asked_status(request.query_params.get("status"))
-        paging = asked_paging(request.query_params)
-        if paging is None:
-            await send_json_array(send, self._everything(account, status))
-            return
-        found = await self.reader.page(account.id, paging.after, status, paging.limit + 1)
-        shown, more = found.orders[: paging.limit], found.orders[paging.limit :]
-        rows = [order_json(order, found.showcase, found.read_at, account) for _, order in shown]
-        headers = next_link(request, paging, shown[-1][0]) if more else []
-        await send_json(send, 200, b"[" + b",".join(rows) + b"]", headers)
 
-    async def _everything(self, account: Account, status: OrderStatus | None) -> AsyncIterator[list[bytes]]:
-        async for found in self.reader.pages(account.id, status):
-            yield [order_json(order, found.showcase, found.read_at, account) for _, order in found.orders]
+        async def read_part(after: Place | None, count: int) -> list[Shown]:
+            found = await self.reader.page(account.id, after, status, count)
+            if found is None:
+                return []
+            return [(place, order_json(order, found.showcase, found.read_at, account)) for place, order in found.orders]
+
+        await send_list(request, send, read_part, NO_STORE)
 
 
 async def _asked_fields(scope: Scope, receive: Receive) -> Fields:

@@ -4,7 +4,7 @@ A move locks the order's row; one that gives money back locks the account and th
 everybody does. Each is one transaction: the new status, its row in ``order_move``, and whatever goes with it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -43,7 +43,7 @@ class Delivered:
     """What the buyer now has; *expires_at* is None for an order that does not expire."""
 
     username: str
-    password: str
+    password: str = field(repr=False)
     expires_at: datetime | None
 
 
@@ -62,7 +62,6 @@ class _Locked:
 
     id: int
     account_id: int
-    status: OrderStatus
     term: str | None
     now: datetime
 
@@ -169,7 +168,7 @@ async def _locked_for(move: OperatorMove, connection: Connection, uuid: UUID) ->
     if row is None:
         raise _unknown(uuid)
     check_move(move, status_at(OrderStatus(row["status"]), row["expires_at"], row["now"]))
-    return _Locked(row["id"], row["account_id"], move.before, row["term"], row["now"])
+    return _Locked(row["id"], row["account_id"], row["term"], row["now"])
 
 
 async def _write_move(

@@ -45,8 +45,8 @@ class OrderRow:
 class MoveRow:
     """A change of an order's status: why, and by whom."""
 
-    from_status: str
-    to_status: str
+    from_status: OrderStatus
+    to_status: OrderStatus
     cause: str
     actor: str
     created_at: datetime

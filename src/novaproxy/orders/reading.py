@@ -1,6 +1,5 @@
 """Orders as they are now: one, or pages of them, in short statements (never a connection held while sending)."""
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
@@ -14,7 +13,6 @@ from novaproxy.database.pool import Connection, Pool, read, statement
 from novaproxy.http.paging import Place
 from novaproxy.orders.model import Order, OrderStatus
 
-PAGE_ROWS = 500
 _SQL = "novaproxy.orders"
 _BEGINNING = Place(datetime(9999, 1, 1, tzinfo=UTC), 2**63 - 1)
 """Before the newest order: with a real place on the first page too, each page is a range of the index."""
@@ -59,11 +57,13 @@ class OrderReader:
 
         return await read(self.pool, found)
 
-    async def page(self, account_id: int, after: Place | None, status: OrderStatus | None, limit: int) -> FoundPage:
-        """Return at most *limit* orders behind *after*, newest first."""
+    async def page(
+        self, account_id: int, after: Place | None, status: OrderStatus | None, limit: int
+    ) -> FoundPage | None:
+        """Return at most *limit* orders behind *after*, newest first; None where there are none."""
         begin = after or _BEGINNING
 
-        async def found(connection: Connection) -> FoundPage:
+        async def found(connection: Connection) -> FoundPage | None:
             rows = await connection.fetch(
                 statement(_SQL, "list_orders"),
                 account_id,
@@ -72,23 +72,14 @@ class OrderReader:
                 status,
                 limit,
             )
-            showcase = await self.shelf.current(connection)
+            if not rows:
+                return None
+            showcase = await self.shelf.at(rows[0]["revision"], connection)
             sealer = await self.sealers.on(connection)
             orders = [(Place(row["created_at"], row["id"]), _order(row, sealer)) for row in rows]
-            return FoundPage(orders, showcase, rows[0]["read_at"] if rows else _BEGINNING.created_at)
+            return FoundPage(orders, showcase, rows[0]["read_at"])
 
         return await read(self.pool, found)
-
-    async def pages(self, account_id: int, status: OrderStatus | None) -> AsyncIterator[FoundPage]:
-        """Give all orders of an account, a page at a time; orders that arrive meanwhile are not among them."""
-        after: Place | None = None
-        while True:
-            found = await self.page(account_id, after, status, PAGE_ROWS)
-            if found.orders:
-                yield found
-                after = found.orders[-1][0]
-            if len(found.orders) < PAGE_ROWS:
-                return
 
 
 def _order(row: asyncpg.Record, sealer: Sealer) -> Order:

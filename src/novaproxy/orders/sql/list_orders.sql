@@ -4,7 +4,8 @@
 SELECT orders.id, orders.uuid, orders.account_id, orders.plan_id, orders.status, orders.gross_cents,
        orders.discount_cents, orders.net_cents, orders.options, orders.username, orders.password_sealed,
        orders.sealing_key_id, orders.expires_at, orders.created_at, orders.updated_at,
-       meter.initial_bytes, meter.consumed_bytes, now() AS read_at
+       meter.initial_bytes, meter.consumed_bytes, now() AS read_at,
+       (SELECT max(id) FROM catalog_revision) AS revision
 FROM orders
 JOIN meter ON meter.order_id = orders.id
 WHERE orders.account_id = $1
