@@ -1,6 +1,6 @@
 # Two commands do everything: `make run` opens the demo shop, `make test` checks the whole project.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench format lock clean
+.PHONY: help run test test-clients lint bench bench-lists docs format lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -20,11 +20,22 @@ run: $(STAMP) ## Open the demo shop on 127.0.0.1:8000 (Ctrl-C ends it, its data 
 test: $(STAMP) ## Run the whole check: ruff, mypy, import-linter, pytest on real PostgreSQL.
 	@scripts/check $(BIN)
 
+test-clients: $(STAMP) ## Run the examples in curl, Python, JavaScript and PHP; one that is missing here is a failure.
+	@NOVAPROXY_CLIENTS=required $(BIN)/pytest -q tests/clients
+
 lint: $(STAMP) ## Run the linters alone.
 	@scripts/check $(BIN) --lint
 
-bench: $(STAMP) ## Measure the order rate beside pgbench and write docs/benchmarks.md (about 5 minutes).
+bench: $(STAMP) ## Measure the order rate beside pgbench, then long lists, into docs/benchmarks.md (about 7 minutes).
 	@$(BIN)/python -m benchmarks.order_rate --write
+	@$(BIN)/python -m benchmarks.order_lists --write
+
+bench-lists: $(STAMP) ## Measure long lists, and what others notice of them, alone (about 2 minutes).
+	@$(BIN)/python -m benchmarks.order_lists --write
+
+docs: $(STAMP) ## Write docs/api.md and docs/settings.md anew, from the code.
+	@$(BIN)/python -m novaproxy.openapi.reference > docs/api.md
+	@$(BIN)/novaproxy settings --markdown > docs/settings.md
 
 format: $(STAMP) ## Let ruff format and mend what it can.
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .

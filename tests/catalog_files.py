@@ -1,5 +1,6 @@
 """Small catalog files to be broken, and the documented one."""
 
+import re
 from collections.abc import Mapping
 
 from novaproxy.catalog.file import parsed
@@ -10,7 +11,25 @@ TIERS = "bandwidths: [{bandwidth: 1, price_per_gb: 5.00}]"
 PLAN = "plans: [{slug: r, name: R, type: bandwidth, " + TIERS + "}]\n"
 
 
+_LINE = re.compile(r" \(line [1-9][0-9]*\)$")
+_WITHOUT_PLACE = ("line ", "the file", "... and ")
+"""How faults begin that name no place in the catalog, because it was not read so far, or was read no further."""
+
+
 def faults(
+    text: str | bytes,
+    *,
+    known_types: Mapping[str, PlanType] = {},
+    currency: str | None = None,
+    currency_fixed: bool = False,
+) -> list[str]:
+    """Return the faults of a file as ``told`` does, without the lines that they name."""
+    lines = told(text, known_types=known_types, currency=currency, currency_fixed=currency_fixed)
+    assert all(_LINE.search(line) or line.startswith(_WITHOUT_PLACE) for line in lines), lines
+    return [_LINE.sub("", line) for line in lines]
+
+
+def told(
     text: str | bytes,
     *,
     known_types: Mapping[str, PlanType] = {},

@@ -31,7 +31,7 @@ def ann(common_operator: Operator) -> str:
 
 def test_an_account_is_made_listed_and_shown(common_operator: Operator, ann: str) -> None:
     shown = common_operator("account", "show", ann, "--json").json
-    assert set(shown) == {"uuid", "email", "name", "status", "balance", "orders", "created_at"}
+    assert set(shown) == {"uuid", "email", "name", "status", "balance", "orders", "created_at", "moves"}
     assert (shown["email"], shown["name"], shown["status"]) == ("Ann@Example.com", "Ann Lee", "active")
     assert STAMP.fullmatch(shown["created_at"])
     listed, table, page = common_operator.all(
@@ -146,6 +146,33 @@ def test_the_same_reference_twice_has_one_effect(operator: Operator) -> None:
     assert balance(operator, "c@example.com") == 19.99
 
 
+def test_the_ledger_shows_the_newest_entries_first_and_adds_up_to_the_balance(operator: Operator) -> None:
+    email = "l@example.com"
+    operator("account", "create", email)
+    assert operator("account", "ledger", email).said == "Nothing has moved this balance yet.\n"
+    credited(operator, email, "20", "--reference", "invoice 7")
+    operator("catalog", "apply", "-", stdin=b"currency: EUR\nplans: []\n")
+    assert operator("account", "debit", email, "0.5", "--reason", "Pay-out").said == "Balance: 19.50 EUR\n"
+    json, newest, table = operator.all(
+        ("account", "ledger", email, "--json"),
+        ("account", "ledger", email, "--json", "--limit", "1"),
+        ("account", "ledger", email),
+    )
+    assert newest.json == json.json[:1]
+    entries = [tuple(entry.values()) for entry in json.json]
+    assert [entry[:-1] for entry in entries] == [
+        (-0.5, 19.5, "debit", None, "Pay-out", None, "operator"),
+        (20, 20, "credit", None, "Top-up", "invoice 7", "operator"),
+    ]
+    assert all(STAMP.fullmatch(entry[-1]) for entry in entries)
+    head, *rows = [re.split(r"  +", line) for line in table.said.splitlines()]
+    assert head == ["at", "kind", "amount (EUR)", "balance", "reason", "reference", "order", "actor"]
+    assert [row[1:] for row in rows] == [
+        ["debit", "-0.50", "19.50", "Pay-out", "-", "-", "operator"],
+        ["credit", "20.00", "20.00", "Top-up", "invoice 7", "-", "operator"],
+    ]
+
+
 def test_tokens_are_made_alone_named_and_revoked(operator: Operator) -> None:
     operator("account", "create", "t@example.com")
     first, second = operator("token", "create", "t@example.com"), operator("token", "create", "T@example.com")
@@ -167,7 +194,8 @@ def test_tokens_are_made_alone_named_and_revoked(operator: Operator) -> None:
 
 def test_the_audit_names_every_invariant_and_what_breaks_it(operator: Operator) -> None:
     operator("account", "create", "audited@example.com")
-    lines = operator("audit").said.splitlines()
+    *lines, verdict = operator("audit").said.splitlines()
+    assert verdict == "The books hold: 12 invariants, 0 breaches."
     assert [line.split()[0] for line in lines] == [
         "M1",
         "M2",
@@ -186,3 +214,15 @@ def test_the_audit_names_every_invariant_and_what_breaks_it(operator: Operator) 
     findings = operator("audit", "--json").json
     assert [finding["breaches"] for finding in findings] == [0] * 12
     assert set(findings[0]) == {"invariant", "says", "breaches", "examples"}
+
+
+def test_emails_that_differ_by_more_than_case_are_two_accounts(common_operator: Operator) -> None:
+    common_operator("account", "create", "ß@x.example")
+    assert common_operator("account", "show", "ss@x.example").fault == (
+        "There is no account with the e-mail 'ss@x.example'."
+    )
+    assert common_operator("account", "create", "ss@x.example").status == 0
+    assert "'E\u0301va@x.example'" in common_operator("account", "show", "E\u0301va@x.example").fault
+    assert common_operator("account", "create", "éva@x.example").status == 0
+    shown = common_operator("account", "show", "E\u0301VA@X.example", "--json").json
+    assert shown["email"] == "éva@x.example"

@@ -1,12 +1,20 @@
 """``novaproxy catalog`` by the real command."""
 
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from commands import Operator, database_url
 from novaproxy.catalog.file import demo_text
-from novaproxy.database.pool import Target
+from novaproxy.catalog.store import lock_for_apply
+from novaproxy.database.pool import SoleConnection, Target
+from services import within
 from shop import CATALOG, Shop
 
 SMALL = """\
@@ -41,7 +49,8 @@ def test_an_export_can_be_applied_again_and_gives_the_same_bytes(operator: Opera
 
 
 def test_an_apply_says_what_changed_line_by_line_and_a_dry_run_changes_nothing(operator: Operator) -> None:
-    told = ["~ currency: none -> EUR", "+ plan basic", "+ discount code TEN"]
+    sold = ["+ plan basic: bandwidth, 1 tier from 5.00 per GB", "+ discount code TEN: 10 %"]
+    told = ["~ currency: none -> EUR", *sold]
     assert applied(operator, SMALL, "--dry-run") == [*told, "Nothing was applied: this was a dry run."]
     assert operator("catalog", "export").said == "plans: []\n"
     assert applied(operator, SMALL) == [*told, "Applied as revision 1."]
@@ -61,6 +70,7 @@ def test_every_fault_is_one_line_and_nothing_is_applied(operator: Operator) -> N
         assert len(lines) == 3
         assert lines[0].startswith("plans[0].bandwidths[0].price_per_gb: ")
         assert all(line.startswith("discount_codes[0].") for line in lines[1:])
+        assert [line.rpartition(" (")[2] for line in lines] == ["line 3)", "line 4)", "line 4)"]
     assert operator("catalog", "export").said == before
 
 
@@ -124,3 +134,60 @@ def test_what_is_left_out_rests_and_comes_back_with_its_id_and_its_uses(database
     assert applied(operator, SMALL)[-1] == "Applied as revision 3."
     assert shop.sql("SELECT id, code, uses FROM discount_code") == before
     assert shop.sql("SELECT id, slug FROM plan") == plan_before
+
+
+@contextmanager
+def apply_under_way(database: Target) -> Iterator[tuple[Shop, Callable[[], None]]]:
+    """Hold what another apply holds, until the function that is given ends it."""
+    shop = Shop(database, "http://127.0.0.1")
+    ended, held = threading.Event(), threading.Event()
+
+    async def hold(connection: SoleConnection) -> None:
+        async with connection.transaction():
+            await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+            await lock_for_apply(connection)
+            held.set()
+            await asyncio.to_thread(ended.wait, 20)
+
+    with ThreadPoolExecutor(1) as pool:
+        holding = pool.submit(shop.run, hold)
+        assert held.wait(20)
+        try:
+            yield shop, ended.set
+        finally:
+            ended.set()
+            holding.result()
+
+
+WAITING = "FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+
+
+def test_a_file_is_read_before_anything_is_locked(database: Target, operator: Operator) -> None:
+    wrong = SMALL.replace("5.00", "x")
+    operator("account", "list")
+    with apply_under_way(database):
+        begun_at = time.monotonic()
+        assert faults(operator, wrong)[0].startswith("plans[0].bandwidths[0].price_per_gb: ")
+        assert time.monotonic() - begun_at < 10
+
+
+def test_a_file_is_read_again_where_another_apply_came_between(database: Target, operator: Operator) -> None:
+    operator("account", "list")
+    with apply_under_way(database) as (shop, end), ThreadPoolExecutor(1) as pool:
+        applying = pool.submit(faults, operator, SMALL.replace("slug: basic", "slug: other"))
+        within(20, lambda: bool(shop.value(f"SELECT count(*) > 0 {WAITING}")), "the command waits")
+        shop.sql("INSERT INTO plan (slug, type) VALUES ('other', 'duration')")
+        end()
+        assert applying.result() == [
+            "plans[0].type: cannot change from 'duration' to 'bandwidth'; sell a new plan instead (line 3)"
+        ]
+
+
+def test_a_rollback_that_fails_does_not_hide_why(database: Target, operator: Operator) -> None:
+    operator("account", "list")
+    with apply_under_way(database) as (shop, _), ThreadPoolExecutor(1) as pool:
+        applying = pool.submit(faults, operator, SMALL)
+        within(20, lambda: bool(shop.value(f"SELECT count(*) > 0 {WAITING}")), "the command waits")
+        shop.sql(f"SELECT pg_terminate_backend(pid) {WAITING}")
+        (gone,) = applying.result()
+    assert gone.endswith("terminating connection due to administrator command.")

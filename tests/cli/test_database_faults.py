@@ -1,12 +1,23 @@
 """Databases that cannot be used: one clear sentence each."""
 
+import asyncio
+import fcntl
+import signal
 import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from commands import Operator, database_url
-from novaproxy.database.pool import Target
+from database_line import Fate, database_line
+from novaproxy.database.embedded import EmbeddedPostgres
+from novaproxy.database.pool import SoleConnection, Target
+from novaproxy.settings import ADDRESS_FAULT
+from services import within
 from shop import Shop
 
 
@@ -24,9 +35,6 @@ def test_a_database_that_cannot_be_reached_is_one_sentence(database: Target, tmp
             ),
             "postgresql://nova:hush-hush@/shop?host=/nowhere": (
                 "The database cannot be reached: No such file or directory."
-            ),
-            "postgresql://nova:hush-hush@localhost:port/shop": (
-                "The database cannot be reached: the port in NOVAPROXY_DATABASE_URL is no number."
             ),
             "postgresql://[nova": "NOVAPROXY_DATABASE_URL must be an address such as postgresql://",
             "mysql://nova@localhost/shop": "NOVAPROXY_DATABASE_URL must be an address such as postgresql://",
@@ -77,3 +85,104 @@ def test_an_address_that_is_not_to_be_had_is_one_sentence(host: str, operator: O
     assert operator("serve", "--port", "0", "--host", host).fault.startswith(
         f"Cannot listen on '{host[:100]}' port 0: "
     )
+
+
+SPECIAL = [
+    "postgresql://u:s3?cret@127.0.0.1:1/db",
+    "postgresql://u:s3#cret@127.0.0.1:1/db",
+    "postgresql://u:12#cret@127.0.0.1:1/db",
+    "postgresql://u:s3/cret@127.0.0.1:1/db",
+    "postgresql://u:12/cret@127.0.0.1:1/db",
+    "postgresql://u:s3[cret@127.0.0.1:1/db",
+    "postgresql://u:cret@127.0.0.1:99999/db",
+    "postgresql://u:cret@127.0.0.1:port/db",
+    "postgresql://u:cret@127.0.0.1:1/db?cret",
+    "postgresql://u:cret@127.0.0.1:1/db?sslmode=cret",
+]
+
+
+def test_an_address_that_is_none_is_one_sentence_that_repeats_nothing_of_it(tmp_path: Path) -> None:
+    for url in SPECIAL:
+        operator = Operator(tmp_path, {"NOVAPROXY_DATABASE_URL": url})
+        assert [operator("account", "list").fault, url] == [ADDRESS_FAULT, url]
+    served = Operator(tmp_path, {"NOVAPROXY_DATABASE_URL": SPECIAL[0]})("serve", "--port", "0")
+    assert served.fault == ADDRESS_FAULT
+
+
+def test_a_password_file_that_is_ignored_is_no_warning_of_python(database: Target, tmp_path: Path) -> None:
+    passwords = tmp_path / "passwords"
+    passwords.write_text("*:*:*:*:hush-hush\n", encoding="ascii")
+    passwords.chmod(0o644)
+    url = database_url(database).replace(f":{quote(database['password'], safe='')}@", "@")
+    fault = Operator(tmp_path, {"NOVAPROXY_DATABASE_URL": f"{url}&passfile={passwords}"})("account", "list").fault
+    assert fault.startswith("The database cannot be reached: ")
+
+
+@contextmanager
+def commit_lost(database: Target, operator: Operator, fate: Fate) -> Iterator[Operator]:
+    """Give an operator whose command's COMMIT meets *fate*."""
+    with database_line(database) as line:
+        # The first one is that of the migrations, and goes through.
+        line.fates = [Fate.HELD, fate]
+        line.released.set()
+        yield Operator(operator.directory, {"NOVAPROXY_DATABASE_URL": database_url(line.target)})
+        assert line.met == 2
+
+
+@pytest.mark.parametrize("fate", [Fate.ANSWER_LOST, Fate.LOST])
+def test_a_commit_whose_answer_is_lost_is_told_as_perhaps_done(
+    fate: Fate, database: Target, operator: Operator
+) -> None:
+    operator("account", "create", "lost@example.com")
+    credit = ("account", "credit", "lost@example.com", "10", "--reason", "r")
+    with commit_lost(database, operator, fate) as unlucky:
+        perhaps, gone = unlucky(*credit).faults
+    assert perhaps == (
+        "It may have been done: look with 'novaproxy account ledger lost@example.com' before you repeat it."
+    )
+    assert gone.startswith("The database went away: ")
+    booked = 10 if fate is Fate.ANSWER_LOST else 0
+    assert operator("account", "show", "lost@example.com", "--json").json["balance"] == booked
+    with commit_lost(database, operator, fate) as unlucky:
+        perhaps, _ = unlucky(*credit, "--reference", "4711").faults
+    assert perhaps == "It may have been done: repeat the command, a reference is booked once."
+    assert operator(*credit, "--reference", "4711").said.startswith(f"Balance: {booked + 10}.00")
+
+
+def test_a_token_whose_commit_is_lost_is_told_as_perhaps_made(database: Target, operator: Operator) -> None:
+    operator("account", "create", "lost@example.com")
+    with commit_lost(database, operator, Fate.LOST) as unlucky:
+        ran = unlucky("token", "create", "lost@example.com")
+    assert (ran.status, ran.out[:5]) == (1, "nova_")
+    assert ran.errors.startswith(
+        "novaproxy: It may have been done: 'novaproxy token list lost@example.com' shows it.\n"
+    )
+    assert operator("token", "list", "lost@example.com", "--json").json == []
+
+
+def test_an_interrupt_while_the_database_is_stopped_does_not_hide_what_was_booked(tmp_path: Path) -> None:
+    operator, data_dir = Operator(tmp_path), tmp_path / "novaproxy-data"
+    operator("account", "create", "slow@example.com")
+    with EmbeddedPostgres(data_dir) as server, (data_dir / "start.lock").open() as lock:
+        shop = Shop(server.address.arguments(), "http://127.0.0.1")
+
+        async def held(connection: SoleConnection) -> "subprocess.Popen[bytes]":
+            async with connection.transaction():
+                await connection.execute("SELECT FROM account WHERE kind = 'customer' FOR UPDATE")
+                words = ("account", "credit", "slow@example.com", "10", "--reason", "r")
+                crediting = operator.start(*words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                waiting = "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted"
+                await asyncio.to_thread(within, 20, lambda: bool(shop.value(waiting)), "the command waits")
+                # It has the database open; it cannot stop it now.
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            return crediting
+
+        crediting = shop.run(held)
+        assert crediting.stdout is not None
+        assert crediting.stdout.readline() == b"Balance: 10.00\n"
+        assert crediting.poll() is None
+        crediting.send_signal(signal.SIGINT)
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        out, errors = crediting.communicate(timeout=20)
+    assert (crediting.returncode, out) == (130, b"")
+    assert errors == b"novaproxy: It was done: Balance: 10.00\nnovaproxy: Interrupted.\n"

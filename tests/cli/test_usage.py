@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,17 @@ WRONG = {
     ("acount",): "No such command 'acount'. Did you mean 'account'? See 'novaproxy --help'.",
     ("account", "destroy"): "No such command 'destroy'. See 'novaproxy account --help'.",
     ("--color",): "No such option: --color. See 'novaproxy --help'.",
-    ("account", "list", "--yaml"): "No such option: --yaml. See 'novaproxy account list --help'.",
+    ("account", "show", "--yaml"): "No such option: --yaml. See 'novaproxy account show --help'.",
+    ("order", "list", "--state"): "No such option: --state. Did you mean --status? See 'novaproxy order list --help'.",
+    ("order", "list", "--limit", "0"): (
+        "Invalid value for '--limit': it must be at least 1. See 'novaproxy order list --help'."
+    ),
+    ("serve", "--port", "65536"): (
+        "Invalid value for '--port': it must be at most 65535. See 'novaproxy serve --help'."
+    ),
+    ("serve", "--port", "x"): "Invalid value for '--port': it must be a whole number. See 'novaproxy serve --help'.",
+    ("audit", "all", "of", "it"): "Got more words than it takes: all of it. See 'novaproxy audit --help'.",
+    ("order", "fail", "x"): "Missing option '--reason'. See 'novaproxy order fail --help'.",
     ("account", "show"): "Missing argument 'EMAIL'. See 'novaproxy account show --help'.",
     ("account", "credit", "a@b.c"): "Missing argument 'AMOUNT'. See 'novaproxy account credit --help'.",
     ("account", "credit", "a@b.c", "5"): "Missing option '--reason'. See 'novaproxy account credit --help'.",
@@ -41,10 +52,10 @@ def test_a_wrong_question_is_answered_in_one_line(words: tuple[str, ...], capsys
         ("account", "show", "a@b.c", "d@e.f"),
         ("account", "list", "--json=yes"),
         ("account", "create", "a@b.c", "--name"),
-        ("serve", "--port", "x"),
-        ("serve", "--port", "65536"),
         ("serve", "--port", "-1"),
         ("serve", "--workers", "0"),
+        ("order", "list", "--status", "new"),
+        ("completion", "tcsh"),
         ("account", "credit", "a@b.c", "5", "--reason", "r", "--\x1b[31m\n"),
     ],
     ids=repr,
@@ -65,8 +76,8 @@ def test_the_command_teaches_where_nothing_is_asked(tmp_path: Path) -> None:
     bare, asked, version, module = Operator(tmp_path).all((), ("--help",), ("--version",), ("account",))
     assert bare.said == asked.said
     assert "novaproxy serve --demo" in bare.said
-    for command in ("serve", "audit", "catalog", "account", "token"):
-        assert f"\n  {command} " in bare.said
+    commands = ["serve", "catalog", "account", "token", "order", "audit", "seed", "settings", "completion"]
+    assert re.findall(r"^  ([a-z]+) ", bare.said.partition("Commands:")[2], re.MULTILINE) == commands
     assert version.said == "novaproxy 0.1.0\n"
     assert "credit" in module.said
     assert max(map(len, bare.said.splitlines())) <= 80
@@ -89,12 +100,74 @@ def test_a_reader_that_goes_away_is_no_fault(common_operator: Operator) -> None:
     assert process.wait(20) == 0
 
 
+@pytest.mark.parametrize("words", [("--help",), ("order", "--help"), ("order",), ("order", "list", "-h")], ids=" ".join)
+def test_a_reader_of_a_help_page_that_goes_away_is_no_fault(tmp_path: Path, words: tuple[str, ...]) -> None:
+    process = Operator(tmp_path).start(*words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.wait(20) == 0
+    assert process.stderr is not None
+    assert process.stderr.read() == b""
+    process.stderr.close()
+
+
+def test_an_interrupt_while_the_commands_are_imported_brings_no_traceback(tmp_path: Path) -> None:
+    for moment in range(6):
+        process = Operator(tmp_path).start("settings", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        time.sleep(0.05 + 0.04 * moment)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+        # Before our first line has run, an interrupt is Python's own to tell.
+        assert errors == b"novaproxy: Interrupted.\n" or b"in main" not in errors, errors
+        assert b"novaproxy/cli" not in errors
+
+
 def test_a_full_disk_is_a_fault_in_one_line(common_operator: Operator) -> None:
     with Path("/dev/full").open("wb") as full:
         process = common_operator.start("audit", stdout=full, stderr=subprocess.PIPE)
         _, errors = process.communicate(timeout=20)
     assert process.returncode == 1
     assert errors == b"novaproxy: Standard output cannot be written: No space left on device.\n"
+
+
+def _on_full_disk(operator: Operator, *words: str) -> tuple[int, list[str]]:
+    """Return the status of a command whose output cannot be written, and what it complained of."""
+    with Path("/dev/full").open("wb") as full:
+        process = operator.start(*words, stdout=full, stderr=subprocess.PIPE)
+        _, errors = process.communicate(timeout=20)
+    return process.returncode, errors.decode().replace("novaproxy: ", "").splitlines()
+
+
+FULL = "Standard output cannot be written: No space left on device."
+
+
+def test_what_was_done_is_told_where_the_answer_cannot_be_written(operator: Operator) -> None:
+    email = "full@example.com"
+    told = {
+        ("account", "create", email): f"It was done: Made the account {email}.",
+        ("account", "credit", email, "10", "--reason", "r"): "It was done: Balance: 10.00",
+        ("account", "suspend", email): f"It was done: Suspended the account {email}.",
+    }
+    for words, done in told.items():
+        assert _on_full_disk(operator, *words) == (1, [done, FULL])
+    catalog = operator.directory / "catalog.yaml"
+    catalog.write_text("{plans: [], discount_codes: [{code: TEN, percent: 10}]}", encoding="utf-8")
+    applied = (1, ["It was done: Applied as revision 1.", FULL])
+    assert _on_full_disk(operator, "catalog", "apply", str(catalog)) == applied
+
+
+def test_a_token_that_nobody_could_see_is_not_made(operator: Operator) -> None:
+    operator("account", "create", "unseen@example.com")
+    words = ("token", "create", "unseen@example.com")
+    unmade = "No token was made: nothing that was printed opens the shop."
+    assert _on_full_disk(operator, *words) == (1, [unmade, FULL])
+    process = operator.start(*words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    assert (process.wait(20), process.stderr.read().decode()) == (1, f"novaproxy: {unmade}\n")
+    process.stderr.close()
+    assert operator("token", "list", "unseen@example.com", "--json").json == []
 
 
 def test_closed_streams_are_no_traceback(common_operator: Operator) -> None:

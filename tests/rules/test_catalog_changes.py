@@ -8,7 +8,7 @@ from catalog_files import DOCUMENTED
 from novaproxy.catalog.changes import changes
 from novaproxy.catalog.file import demo_text, parsed
 from novaproxy.catalog.listing import EMPTY
-from novaproxy.catalog.model import Catalog, DiscountCode, Duration, Option, Plan, Protocol, Tier
+from novaproxy.catalog.model import Catalog, Delivery, DiscountCode, Duration, Option, Plan, Protocol, Tier
 from novaproxy.catalog.model import OptionType as Kind
 from rule_cases import code, duration, measured, select, time, traffic
 
@@ -33,10 +33,10 @@ def shop(*things: Plan | DiscountCode) -> Catalog:
 def test_a_first_apply_tells_everything_that_is_new() -> None:
     assert changes(EMPTY.catalog, parsed(DOCUMENTED)) == [
         "~ currency: none -> USD",
-        "+ plan residential",
-        "+ plan datacenter",
-        "+ discount code SUMMER10",
-        "+ discount code FIVE",
+        "+ plan residential: bandwidth, 2 tiers from 4.5075 per GB",
+        "+ plan datacenter: duration, 1 duration from 9.00",
+        "+ discount code SUMMER10: 10 %",
+        "+ discount code FIVE: amount 5.00, plans residential",
     ]
     lines = changes(EMPTY.catalog, parsed(demo_text()))
     assert sum(line.startswith("+ plan ") for line in lines) == 10
@@ -119,20 +119,35 @@ def test_a_change_is_one_line_in_the_words_of_the_file(old: str, new: str, line:
 
 def test_what_is_added_and_what_is_gone_inside_a_plan() -> None:
     assert told("      - {bandwidth: 10,", "      - {bandwidth: 50,") == [
-        "+ plan residential: bandwidth 50",
+        "+ plan residential: bandwidth 50: price_per_gb 4.5075",
         "- plan residential: bandwidth 10",
     ]
     assert told("slug: 1_week", "slug: 2_weeks") == [
-        "+ plan datacenter: duration 2_weeks",
+        "+ plan datacenter: duration 2_weeks: price 9.00, options speed, country",
         "- plan datacenter: duration 1_week",
     ]
     assert told("name: speed", "name: threads") == [
-        f"+ {WEEK}: option threads",
+        f"+ {WEEK}: option threads: range, price_per_unit 0.10",
         f"- {WEEK}: option speed",
     ]
     assert told("value: us", "value: fr") == [
-        f"+ {WEEK}: option country: choice fr",
+        f"+ {WEEK}: option country: choice fr: price 1.00",
         f"- {WEEK}: option country: choice us",
+    ]
+
+
+def test_what_is_new_is_told_with_what_it_sells() -> None:
+    speed, country = measured("speed", price="0.25"), select("country", ("us", "1"), ("de", "0"))
+    by_hand = Plan("m", "M", traffic().type, active=False, delivery=Delivery.MANUAL, tiers=(Tier(1, 50_000),))
+    free = Option("seats", "Seats", Kind.NUMBER)
+    assert changes(
+        shop(time(duration("1_day"))), shop(time(duration("1_day", "3", speed, country, free)), by_hand)
+    ) == [
+        "~ plan time: duration 1_day: price 9.00 -> 3.00",
+        "+ plan time: duration 1_day: option speed: number, price_per_unit 0.25",
+        "+ plan time: duration 1_day: option country: 2 choices",
+        "+ plan time: duration 1_day: option seats: number",
+        "+ plan m: bandwidth, 1 tier from 5.00 per GB, delivery manual, not active",
     ]
 
 
@@ -165,7 +180,7 @@ def test_a_plan_that_is_left_out_is_switched_off_and_a_code_withdrawn() -> None:
 def test_a_plan_that_rests_is_told_when_it_comes_back_and_not_when_it_stays_away() -> None:
     resting = Plan("old", "Old", traffic().type, active=False, tiers=(Tier(1, 50_000),))
     kept, news = traffic(slug="kept"), code("NEW")
-    assert changes(shop(resting, kept), shop(kept, news)) == ["+ discount code NEW"]
+    assert changes(shop(resting, kept), shop(kept, news)) == ["+ discount code NEW: 10 %"]
     assert changes(shop(kept, resting), shop(kept, traffic(slug="old"))) == ["~ plan old: active no -> yes"]
     assert changes(shop(resting, kept), shop(kept)) == ["~ order of the plans"]
 
@@ -189,12 +204,14 @@ def test_another_order_is_told_where_it_is() -> None:
     assert changes(shop(time(duration("1_day", "1", country))), shop(time(duration("1_day", "1", turned)))) == [
         "~ plan time: duration 1_day: option c: order of the choices"
     ]
-    assert changes(shop(one, two), shop(traffic(slug="new"), one, two)) == ["+ plan new"]
+    assert changes(shop(one, two), shop(traffic(slug="new"), one, two)) == [
+        "+ plan new: bandwidth, 1 tier from 5.00 per GB"
+    ]
 
 
 def test_ids_are_not_told() -> None:
     before = shop(traffic(plan_id=5), code("A", code_id=9))
-    assert changes(before, shop(traffic(plan_id=0), code("A", code_id=0), code("B"))) == ["+ discount code B"]
+    assert changes(before, shop(traffic(plan_id=0), code("A", code_id=0), code("B"))) == ["+ discount code B: 10 %"]
 
 
 def test_lines_stand_in_the_order_of_the_file() -> None:
@@ -203,7 +220,7 @@ def test_lines_stand_in_the_order_of_the_file() -> None:
     assert changes(before, after) == [
         "~ plan b: bandwidth 1: price_per_gb 5.00 -> 4.00",
         "~ plan a: bandwidth 1: price_per_gb 5.00 -> 4.00",
-        "+ plan c",
+        "+ plan c: bandwidth, 1 tier from 5.00 per GB",
         "- discount code A (withdrawn)",
     ]
 

@@ -15,6 +15,7 @@ from catalog_files import (
     option_faults,
     plan_faults,
     tier_faults,
+    told,
 )
 from novaproxy.catalog.currency import TWO_DECIMAL_CURRENCIES
 from novaproxy.catalog.file import parsed
@@ -105,12 +106,64 @@ def test_an_unknown_key_is_told_with_a_near_one() -> None:
         "'': unknown key",
         "a\\nb: unknown key",
     ]
-    assert faults("plans: []\n? [a]\n: b") == ["a key must be text (line 2)"]
+    assert faults("plans: []\n? [a]\n: b") == ["a key must be text"]
 
 
-def test_a_repeated_key_is_told_with_its_line() -> None:
-    assert faults("plans: []\ncurrency: USD\n'plans': []") == ["plans: the key is repeated (line 3)"]
-    assert "plans[0].slug: the key is repeated (line 2)" in plan_faults(f"slug: r, type: bandwidth, {TIERS}")
+def test_a_repeated_key_is_told() -> None:
+    assert faults("plans: []\ncurrency: USD\n'plans': []") == ["plans: the key is repeated"]
+    assert "plans[0].slug: the key is repeated" in plan_faults(f"slug: r, type: bandwidth, {TIERS}")
+
+
+BROKEN = """\
+plans:
+  - slug: a
+    foo: 1
+    type: duration
+    type: duration
+    durations:
+      - slug: 1_day
+        name:
+          Day
+        price:
+          -1
+        options:
+          - {name: s, label: S, type: range, step: 0}
+          - &query
+            name: q
+            label: Q
+            type: select
+            options: []
+      - slug: 1_week
+        name: Week
+        price: 1
+        options: [*query]
+  - {slug: b, name: B, type: bandwidth, bandwidths: [5], durations: [
+      1]}
+discount_codes:
+  - code: a b
+    plans: [a,
+      b, c]
+? [1]
+: 2
+"""
+
+
+def test_every_fault_is_told_with_the_line_where_it_is_mended() -> None:
+    assert told(BROKEN) == [
+        "a key must be text (line 29)",
+        "plans[0].type: the key is repeated (line 5)",
+        "plans[0].foo: unknown key (line 3)",
+        "plans[0].name: is required (line 2)",
+        "plans[0].durations[0].price: must not be negative (line 11)",
+        "plans[0].durations[0].options[0].step: must be above 0 (line 13)",
+        "plans[0].durations[0].options[1].options: needs at least one choice (line 18)",
+        "plans[0].durations[1].options[0].options: needs at least one choice (line 18)",
+        "plans[1].bandwidths[0]: must be a mapping of keys and values (line 23)",
+        "plans[1].durations: is for duration plans; a bandwidth plan has bandwidths (line 23)",
+        "discount_codes[0].code: must be 1 to 64 letters A-Z and a-z, digits, '_' and '-': 'a b' (line 26)",
+        "discount_codes[0]: needs either percent or amount (line 26)",
+        "discount_codes[0].plans[2]: no plan 'c' (line 28)",
+    ]
 
 
 @pytest.mark.parametrize("missing", ["slug", "name", "type"])

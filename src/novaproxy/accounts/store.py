@@ -4,6 +4,7 @@ import secrets
 import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
 
 import asyncpg
@@ -37,6 +38,24 @@ class AccountRow:
     created_at: datetime
 
 
+class AccountStatus(StrEnum):
+    """Whether an account may call the API: the tokens of a suspended one are refused, its money stays."""
+
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+
+
+@dataclass(frozen=True, slots=True)
+class AccountMove:
+    """A change of an account's status: why, and by whom."""
+
+    from_status: str
+    to_status: str
+    cause: str
+    actor: str
+    created_at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class TokenRow:
     """A token as the operator sees it; the token itself is shown once, when it is made."""
@@ -61,8 +80,12 @@ def checked_email(written: str) -> str:
 
 
 def email_key(email: str) -> str:
-    """Return the form in which two e-mails that differ by case alone are one."""
-    return unicodedata.normalize("NFC", email.casefold())
+    """Return the form in which two e-mails that differ by case alone are one.
+
+    Not casefold(), for which ß is ss: two customers' addresses. Of ASCII both make the same, so keys that were made
+    with it stay good.
+    """
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", email).lower())
 
 
 def checked_text(written: str, what: str, longest: int) -> str:
@@ -108,9 +131,9 @@ async def find_account(connection: Connection, email: str) -> AccountRow:
     return _account(row)
 
 
-async def list_accounts(connection: Connection) -> list[AccountRow]:
-    """Return every customer's account, oldest first."""
-    return [_account(row) for row in await connection.fetch(statement(_SQL, "list_accounts"))]
+async def list_accounts(connection: Connection, *, before_id: int | None, limit: int) -> list[AccountRow]:
+    """Return at most *limit* customers' accounts, newest first, below *before_id*."""
+    return [_account(row) for row in await connection.fetch(statement(_SQL, "list_accounts"), before_id, limit)]
 
 
 def _account(row: asyncpg.Record) -> AccountRow:
@@ -126,6 +149,26 @@ def _account(row: asyncpg.Record) -> AccountRow:
     )
 
 
+async def move_account(connection: Connection, account_id: int, after: AccountStatus, cause: str, actor: str) -> bool:
+    """Make an account *after* because of *cause*, and return whether it was something else until now.
+
+    The account's lock is taken first: an order that is under way is done before, and once this is committed every later
+    one is refused or, where the account is active again, let through.
+    """
+    before = AccountStatus.SUSPENDED if after is AccountStatus.ACTIVE else AccountStatus.ACTIVE
+    await connection.execute(statement(_SQL, "lock_account"), account_id)
+    moved = await connection.fetchval(statement(_SQL, "move_account"), account_id, before, after, cause, actor)
+    return moved is not None
+
+
+async def list_account_moves(connection: Connection, account_id: int) -> list[AccountMove]:
+    """Return the changes of an account's status, oldest first."""
+    return [
+        AccountMove(row["from_status"], row["to_status"], row["cause"], row["actor"], row["created_at"])
+        for row in await connection.fetch(statement(_SQL, "list_account_moves"), account_id)
+    ]
+
+
 async def create_token(connection: Connection, account_id: int, name: str | None) -> str:
     """Return a new token of an account, the only time it is ever seen; its name defaults to the first free ``default``.
 
@@ -134,7 +177,7 @@ async def create_token(connection: Connection, account_id: int, name: str | None
     """
     token = TOKEN_PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
     # The account's lock makes two at once choose two names.
-    await connection.fetchval("SELECT id FROM account WHERE id = $1 FOR NO KEY UPDATE", account_id)
+    await connection.execute(statement(_SQL, "lock_account"), account_id)
     taken = {row.name for row in await list_tokens(connection, account_id)}
     if name is None:
         name = _free_name(taken)
@@ -178,7 +221,7 @@ async def revoke_token(connection: Connection, account_id: int, name: str) -> bo
     Raises:
         OperatorError: there is no token of this name.
     """
-    await connection.fetchval("SELECT id FROM account WHERE id = $1 FOR NO KEY UPDATE", account_id)
+    await connection.execute(statement(_SQL, "lock_account"), account_id)
     revoked = await connection.fetchval(
         "UPDATE api_token SET revoked_at = now() "
         "WHERE account_id = $1 AND name = $2 AND revoked_at IS NULL RETURNING id",

@@ -1,6 +1,6 @@
 """What an apply changes, told to the operator line by line in the words of the file."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -8,7 +8,18 @@ from typing import Any
 
 import msgspec
 
-from novaproxy.catalog.model import Catalog, Protocol, Rotation
+from novaproxy.catalog.model import (
+    Catalog,
+    Choice,
+    Delivery,
+    DiscountCode,
+    Duration,
+    Option,
+    Plan,
+    Protocol,
+    Rotation,
+    Tier,
+)
 from novaproxy.money import plain, text_cents, text_e4
 
 _Change = tuple[str, str]
@@ -18,8 +29,8 @@ _Change = tuple[str, str]
 def changes(before: Catalog, wanted: Catalog) -> list[str]:
     """Return one line a change from the catalog *before* to a different one as the file *wanted* it.
 
-    ``+`` is new, ``-`` gone, ``~`` changed; the lines stand in the order of the file. A plan that the file leaves out
-    is switched off and a code withdrawn. Ids are not told.
+    ``+`` is new, with what it sells in short; ``-`` gone; ``~`` changed; the lines stand in the order of the file. A
+    plan that the file leaves out is switched off and a code withdrawn. Ids are not told.
     """
     lines: list[_Change] = []
     if before.currency != wanted.currency:
@@ -60,7 +71,7 @@ def _compared(kind: _Kind, before: tuple[msgspec.Struct, ...], after: tuple[msgs
     for key, thing in new.items():
         title = f"{kind.name} {getattr(thing, kind.known_by)}"
         if key not in old:
-            yield "+", title
+            yield "+", f"{title}: {_sold(thing)}"
         else:
             yield from ((sign, f"{title}: {what}") for sign, what in _members(old[key], thing))
     for key, thing in old.items():
@@ -69,6 +80,57 @@ def _compared(kind: _Kind, before: tuple[msgspec.Struct, ...], after: tuple[msgs
             yield "-", f"{kind.name} {getattr(thing, kind.known_by)}{kind.gone}"
     if [key for key in old if key in new] != [key for key in new if key in old]:
         yield "~", f"order of the {kind.name}s"
+
+
+def _sold(thing: msgspec.Struct) -> str:
+    """Return what is sold with something new, and for how much."""
+    match thing:
+        case Plan():
+            return ", ".join(_plan_notes(thing))
+        case Tier():
+            return f"price_per_gb {text_e4(thing.price_per_gb_e4)}"
+        case Duration():
+            options = ", ".join(option.name for option in thing.options)
+            return f"price {text_e4(thing.price_e4)}" + (f", options {options}" if options else "")
+        case Option():
+            return _counted(thing.choices, "choice") if thing.choices else f"{thing.type}{_per_unit(thing)}"
+        case Choice():
+            return f"price {text_e4(thing.price_e4)}"
+        case DiscountCode():
+            return ", ".join(_code_notes(thing))
+        case _:
+            raise AssertionError(f"{thing} stands in no list of the catalog")
+
+
+def _plan_notes(plan: Plan) -> Iterator[str]:
+    yield str(plan.type)
+    if plan.tiers:
+        cheapest_e4 = min(tier.price_per_gb_e4 for tier in plan.tiers)
+        yield f"{_counted(plan.tiers, 'tier')} from {text_e4(cheapest_e4)} per GB"
+    if plan.durations:
+        cheapest_e4 = min(duration.price_e4 for duration in plan.durations)
+        yield f"{_counted(plan.durations, 'duration')} from {text_e4(cheapest_e4)}"
+    if plan.delivery is Delivery.MANUAL:
+        yield "delivery manual"
+    if not plan.active:
+        yield "not active"
+
+
+def _per_unit(option: Option) -> str:
+    return f", price_per_unit {text_e4(option.price_per_unit_e4)}" if option.price_per_unit_e4 else ""
+
+
+def _code_notes(code: DiscountCode) -> Iterator[str]:
+    if code.percent_e2 is not None:
+        yield _percent(code.percent_e2)
+    if code.amount_cents is not None:
+        yield f"amount {text_cents(code.amount_cents)}"
+    if code.plans is not None:
+        yield f"plans {_plans(code.plans)}"
+
+
+def _counted(things: Sequence[object], word: str) -> str:
+    return f"{len(things)} {word}{'' if len(things) == 1 else 's'}"
 
 
 def _members(before: msgspec.Struct, after: msgspec.Struct) -> Iterator[_Change]:

@@ -1,4 +1,4 @@
-"""The keys of one mapping, read one by one, every fault kept with its place.
+"""The keys of one mapping, read one by one, every fault kept with its place and its line.
 
 A faulty value reads as a stand-in, so that one fault hides no other; a file with any fault is refused as a whole, and
 no stand-in ever leaves the reading.
@@ -26,9 +26,9 @@ class Faults:
         self._told: dict[str, None] = {}
         self._places: set[str] = set()
 
-    def add(self, place: str, sentence: str) -> None:
-        """Note that what stands at *place* is wrong; the same fault twice is one."""
-        self._told[f"{place}: {sentence}" if place else sentence] = None
+    def add(self, place: str, sentence: str, line: int) -> None:
+        """Note that what stands at *place*, in *line* of the file, is wrong; the same fault twice is one."""
+        self._told[f"{place}: {sentence} (line {line})" if place else f"{sentence} (line {line})"] = None
         self._places.add(place)
 
     def at(self, place: str) -> bool:
@@ -52,21 +52,29 @@ class Fields:
 
     Attributes:
         place: where the mapping stands (``plans[1].durations[0]``; empty for the whole file).
+        line: the line where it begins.
         faults: where its faults go.
     """
 
     def __init__(self, node: MapNode, place: str, known: Sequence[str], faults: Faults) -> None:
         self.place = place
+        self.line = node.line
         self.faults = faults
-        self._nodes = {key: value for key, value in self._flattened(node).items() if self._is_known(key, known)}
+        pairs = {key.text: (key.line, value) for key, value in self._flattened(node) if self._is_known(key, known)}
+        self._nodes = {text: value for text, (_, value) in pairs.items()}
+        self._lines = {text: line for text, (line, _) in pairs.items()}
 
     def at(self, key: str) -> str:
         """Return the place of *key*."""
         return f"{self.place}.{key}" if self.place else key
 
     def fault(self, key: str, sentence: str) -> None:
-        """Note a fault of what stands at *key*."""
-        self.faults.add(self.at(key), sentence)
+        """Note a fault of what stands at *key*; a key that is missing is missing where the mapping begins."""
+        self.faults.add(self.at(key), sentence, self._lines.get(key, self.line))
+
+    def fault_of_all(self, sentence: str) -> None:
+        """Note a fault of the mapping as a whole."""
+        self.faults.add(self.place, sentence, self.line)
 
     def is_sound(self, key: str) -> bool:
         """Tell whether no fault was noted of *key* itself."""
@@ -96,12 +104,12 @@ class Fields:
         self.fault(key, f'is required (the text {word} is written "{word}")' if word.isalpha() else "is required")
         return stand_in
 
-    def texts(self, key: str, reader: Callable[[TextNode], T]) -> list[tuple[str, T]] | None:
-        """Return the places and values of a list of texts without the faulty ones; None where it is missing or null."""
+    def texts(self, key: str, reader: Callable[[TextNode], T]) -> list[T] | None:
+        """Return the values of a list of texts without the faulty ones; None where it is missing or null."""
         if not self.is_given(key):
             return None
-        read = [(place, self._one(place, node, reader, None)) for place, node in self._listed(key)]
-        return [(place, text) for place, text in read if text is not None]
+        read = [self._one(place, node, reader, None) for place, node in self._listed(key)]
+        return [text for text in read if text is not None]
 
     def each(
         self,
@@ -128,7 +136,7 @@ class Fields:
         seen: set[str] = set()
         for place, node in listed:
             if not isinstance(node, MapNode):
-                self.faults.add(place, "must be a mapping of keys and values")
+                self.faults.add(place, "must be a mapping of keys and values", node.line)
                 continue
             fields = Fields(node, place, known, self.faults)
             value = reader(fields)
@@ -149,12 +157,13 @@ class Fields:
 
     def _one(self, place: str, node: Node, reader: Callable[[TextNode], T], otherwise: S) -> T | S:
         if not isinstance(node, TextNode):
-            self.faults.add(place, f"must be one value, not a {'list' if isinstance(node, ListNode) else 'mapping'}")
+            kind = "list" if isinstance(node, ListNode) else "mapping"
+            self.faults.add(place, f"must be one value, not a {kind}", node.line)
             return otherwise
         try:
             return reader(node)
         except NotAsMeant as fault:
-            self.faults.add(place, fault.sentence)
+            self.faults.add(place, fault.sentence, node.line)
             return otherwise
 
     def _listed(self, key: str) -> list[tuple[str, Node]]:
@@ -164,38 +173,41 @@ class Fields:
             return []
         return [(f"{self.at(key)}[{index}]", entry) for index, entry in enumerate(node.nodes)]
 
-    def _is_known(self, key: str, known: Sequence[str]) -> bool:
-        if key in known:
+    def _is_known(self, key: TextNode, known: Sequence[str]) -> bool:
+        if key.text in known:
             return True
         # Looking for near keys is slow, and a file can have very many wrong ones.
-        near = [] if self.faults.is_long() else get_close_matches(key[:60], known, n=1)
-        self.fault(_bare(key), f"unknown key; did you mean '{near[0]}'?" if near else "unknown key")
+        near = [] if self.faults.is_long() else get_close_matches(key.text[:60], known, n=1)
+        self._fault_of_key(key, f"unknown key; did you mean '{near[0]}'?" if near else "unknown key")
         return False
 
-    def _flattened(self, node: MapNode) -> dict[str, Node]:
+    def _flattened(self, node: MapNode) -> list[tuple[TextNode, Node]]:
         """Return the pairs of *node*, and after them those it takes over with ``<<`` and does not have itself."""
-        own: dict[str, Node] = {}
+        own: dict[str, tuple[TextNode, Node]] = {}
         merges: list[Node] = []
         for key, value in node.pairs:
             if not isinstance(key, TextNode):
-                self.faults.add(self.place, f"a key must be text (line {key.line})")
+                self.faults.add(self.place, "a key must be text", key.line)
             elif key.text in own or (merges and key.plain and key.text == _MERGE_KEY):
-                self.fault(_bare(key.text), f"the key is repeated (line {key.line})")
+                self._fault_of_key(key, "the key is repeated")
             elif key.plain and key.text == _MERGE_KEY:
                 merges.append(value)
             else:
-                own[key.text] = value
+                own[key.text] = (key, value)
         for source in merges:
             for mapping in self._sources(source):
-                for text, value in self._flattened(mapping).items():
-                    own.setdefault(text, value)
-        return own
+                for taken, value in self._flattened(mapping):
+                    own.setdefault(taken.text, (taken, value))
+        return list(own.values())
+
+    def _fault_of_key(self, key: TextNode, sentence: str) -> None:
+        self.faults.add(self.at(_bare(key.text)), sentence, key.line)
 
     def _sources(self, node: Node) -> list[MapNode]:
         sources = node.nodes if isinstance(node, ListNode) else (node,)
         mappings = [source for source in sources if isinstance(source, MapNode)]
         if len(mappings) < len(sources):
-            self.fault(_MERGE_KEY, "must name a mapping, or a list of mappings")
+            self.faults.add(self.at(_MERGE_KEY), "must name a mapping, or a list of mappings", node.line)
         return mappings
 
 

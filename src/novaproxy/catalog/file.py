@@ -1,8 +1,8 @@
 """The operator's catalog file: its shape and its rules (catalog format).
 
 The file is read to the end whatever is wrong with it, so that the operator sees every fault at once, each with its
-place: ``plans[1].durations[0].options[0].step: must be above 0``. What a single text must look like stands in
-``written``; what may stand together stands here.
+place and line: ``plans[1].durations[0].options[0].step: must be above 0 (line 14)``. What a single text must look like
+stands in ``written``; what may stand together stands here.
 """
 
 from collections.abc import Mapping
@@ -290,9 +290,9 @@ def _measured(fields: Fields, name: str, label: str, option_type: OptionType) ->
 def _discount_code(fields: Fields, *, known_slugs: AbstractSet[str] | None) -> DiscountCode:
     code = fields.required("code", written.discount_code, "")
     if fields.is_given("percent") and fields.is_given("amount"):
-        fields.faults.add(fields.place, "needs either percent or amount, not both")
+        fields.fault_of_all("needs either percent or amount, not both")
     elif not fields.is_given("percent") and not fields.is_given("amount"):
-        fields.faults.add(fields.place, "needs either percent or amount")
+        fields.fault_of_all("needs either percent or amount")
     return DiscountCode(
         code=code,
         percent_e2=fields.read("percent", written.percent_e2, None),
@@ -316,10 +316,11 @@ def _ends_at(fields: Fields) -> datetime | None:
 
 
 def _named_plans(fields: Fields, known_slugs: AbstractSet[str] | None) -> tuple[str, ...] | None:
-    named = fields.texts("plans", written.identity)
-    if named is None:
-        return None
-    for place, slug in named:
+    def read(node: TextNode) -> str:
+        slug = written.identity(node)
         if known_slugs is not None and slug not in known_slugs:
-            fields.faults.add(place, f"no plan {written.shown(slug)}")
-    return tuple(dict.fromkeys(slug for _, slug in named))
+            raise written.NotAsMeant(f"no plan {written.shown(slug)}")
+        return slug
+
+    named = fields.texts("plans", read)
+    return None if named is None else tuple(dict.fromkeys(named))

@@ -26,6 +26,14 @@ async def read_revision(connection: Connection, revision: int) -> Catalog:
     return msgspec.json.decode(document, type=Catalog, strict=False)
 
 
+async def read_currency(connection: Connection) -> str | None:
+    """Return the currency of the installation, None until a first catalog says it."""
+    currency: str | None = await connection.fetchval(
+        "SELECT document ->> 'currency' FROM catalog_revision ORDER BY id DESC LIMIT 1"
+    )
+    return currency
+
+
 async def read_listing(connection: Connection) -> Listing:
     """Return the newest revision."""
     revision = await current_revision(connection)

@@ -1,51 +1,90 @@
 """``novaproxy catalog``: what is sold, kept in a YAML file."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from novaproxy.catalog.changes import changes
 from novaproxy.catalog.export import exported
-from novaproxy.catalog.store import Applied, read_listing
-from novaproxy.catalog.update import apply_file
+from novaproxy.catalog.file import parsed
+from novaproxy.catalog.listing import EMPTY
+from novaproxy.catalog.store import read_listing
+from novaproxy.catalog.update import CheckedFile, apply_checked, apply_file, checked_file
 from novaproxy.cli.accounts import ACTOR
-from novaproxy.cli.database import run
+from novaproxy.cli.change import Answer, change
+from novaproxy.cli.database import has_database, run, settings
 from novaproxy.cli.output import say, visible, write
-from novaproxy.cli.usage import group
+from novaproxy.cli.terminal import Paint, Progress, painted
+from novaproxy.cli.usage import TaughtCommand, examples, group
 from novaproxy.database.pool import SoleConnection
 from novaproxy.errors import OperatorError
 
-app = group("What is sold, kept in a YAML file.")
+app = group(
+    "What is sold, kept in a YAML file.",
+    "novaproxy catalog apply catalog.yaml --dry-run",
+    "novaproxy catalog export > catalog.yaml",
+)
 
+_PAINT = {"+": Paint.GREEN, "-": Paint.RED, "~": Paint.YELLOW}
 _LARGEST_FILE_BYTES = 16 * 2**20
 
 
-@app.command("apply")
+@app.command(
+    "apply",
+    cls=TaughtCommand,
+    epilog=examples("novaproxy catalog apply catalog.yaml --dry-run", "novaproxy catalog apply catalog.yaml"),
+)
 def apply(
     file: Annotated[str, typer.Argument(metavar="FILE", help="The catalog, YAML; - is standard input.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")] = False,
 ) -> None:
-    """Make FILE the catalog and say what changed, line by line; nothing is applied of a file with a fault."""
+    """Make FILE the catalog and say what changed, line by line.
+
+    A plan that FILE leaves out is switched off, a discount code withdrawn; existing orders never change. Of a FILE with
+    a fault nothing is applied: each fault is told with its place and line.
+    """
     text = _read(file)
+    progress = Progress(f"Applying {visible(file)} ...")
+    if dry_run:
+        _try(text, progress)
+        return
 
-    async def applied(connection: SoleConnection) -> Applied:
-        return await apply_file(connection, text, ACTOR, dry_run=dry_run)
+    async def applied(connection: SoleConnection, checked: CheckedFile) -> Answer:
+        done = await apply_checked(connection, checked, ACTOR)
+        end = f"Applied as revision {done.revision}." if done.changes else "Nothing changed."
+        return Answer([*_shown(done.changes), end], end)
 
-    result = run(applied)
-    for line in result.changes:
-        say(visible(line))
-    if not result.changes:
-        say("Nothing changes." if dry_run else "Nothing changed.")
-    elif dry_run:
-        say("Nothing was applied: this was a dry run.")
+    change(
+        lambda connection: checked_file(connection, text),
+        applied,
+        look="apply the file again, what was applied does not change twice",
+        progress=progress,
+        makes_database=True,
+    )
+
+
+def _try(text: bytes, progress: Progress) -> None:
+    """Say what *text* would change."""
+    if has_database(settings()):
+        would = run(lambda connection: apply_file(connection, text, ACTOR, dry_run=True), progress).changes
     else:
-        say(f"Applied as revision {result.revision}.")
+        # It would be made for nothing.
+        would = changes(EMPTY.catalog, parsed(text))
+    for line in _shown(would):
+        say(line)
+    say("Nothing was applied: this was a dry run." if would else "Nothing changes.")
 
 
-@app.command("export")
+def _shown(changed: Sequence[str]) -> list[str]:
+    return [painted(visible(line), _PAINT.get(line[0])) for line in changed]
+
+
+@app.command("export", cls=TaughtCommand, epilog=examples("novaproxy catalog export > catalog.yaml"))
 def export() -> None:
-    """Write the catalog as YAML to standard output; it can be applied again."""
+    """Write the catalog to standard output, as it can be applied again."""
 
     async def read(connection: SoleConnection) -> str:
         return exported((await read_listing(connection)).catalog)

@@ -3,21 +3,28 @@
 import asyncio
 import os
 import sys
+import warnings
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import TypeVar
 
 import asyncpg
 
+from novaproxy.cli.terminal import Progress
+from novaproxy.database.cluster import is_made
 from novaproxy.database.migrate import migrate
 from novaproxy.database.pool import CONNECT_TIMEOUT_SECONDS, OUTAGES, SoleConnection, Target, opened_connection
 from novaproxy.errors import OperatorError
 from novaproxy.serving.database import opened_database
-from novaproxy.settings import Settings, read_settings
+from novaproxy.settings import ADDRESS_FAULT, Settings, read_settings
 
 Result = TypeVar("Result")
 
-UNREACHABLE: tuple[type[BaseException], ...] = (*OUTAGES, asyncpg.PostgresError, ValueError)
+NO_ADDRESS = (ValueError, OverflowError)
+"""What the parser of addresses raises, and a port that is too great; they repeat parts of it, the password's too."""
+
+UNREACHABLE: tuple[type[BaseException], ...] = (*OUTAGES, asyncpg.PostgresError, *NO_ADDRESS)
 """What connecting may raise: nobody there, no rights, or an address that is none."""
 
 
@@ -26,10 +33,42 @@ def settings() -> Settings:
     return read_settings(os.environ)
 
 
-def run(work: Callable[[SoleConnection], Awaitable[Result]]) -> Result:
-    """Return what *work* returns, given one connection to the migrated database."""
-    with opened_database(settings(), _tell_terminal) as database:
+def run(
+    work: Callable[[SoleConnection], Awaitable[Result]],
+    progress: Progress | None = None,
+    *,
+    makes_database: bool = False,
+) -> Result:
+    """Return what *work* returns, given one connection to the migrated database.
+
+    *progress* is shown while it takes long. An embedded database that is not there yet is made only where
+    *makes_database* says so: a question that was asked in the wrong directory makes nothing.
+
+    Raises:
+        OperatorError: there is no database, or it cannot be used.
+    """
+    given = settings()
+    if not makes_database and not has_database(given):
+        raise OperatorError(
+            f"There is no database in {_place(given.data_dir)} yet: start one with 'novaproxy serve' or "
+            "'novaproxy catalog apply FILE', or set NOVAPROXY_DATA_DIR."
+        )
+    with opened_database(given, _tell_terminal) as database, progress or Progress():
         return asyncio.run(run_on(database.target, work))
+
+
+def has_database(given: Settings) -> bool:
+    """Return whether there is a database to be opened; of the operator's own it is taken for granted."""
+    try:
+        return given.database_url is not None or is_made(given.data_dir / "postgres")
+    except OSError:
+        # Opening it says better what is wrong with the directory.
+        return True
+
+
+def _place(directory: Path) -> str:
+    """Return *directory* as it is seen from here."""
+    return f"./{directory.relative_to(Path.cwd())}" if directory.is_relative_to(Path.cwd()) else str(directory)
 
 
 def _tell_terminal(sentence: str) -> None:
@@ -47,9 +86,14 @@ async def run_on(target: Target, work: Callable[[SoleConnection], Awaitable[Resu
     try:
         # A command may wait for its turn and read for long; the bounds of a service are not its own. Each of its
         # questions has other facts than the last, and is planned by them.
-        connection = await opened_connection(
-            target, statement_timeout="0", lock_timeout="30s", plan_cache_mode="force_custom_plan"
-        )
+        with warnings.catch_warnings():
+            # The driver's, of a password file that it ignores: standard error holds faults of our own wording.
+            warnings.simplefilter("ignore")
+            connection = await opened_connection(
+                target, statement_timeout="0", lock_timeout="30s", plan_cache_mode="force_custom_plan"
+            )
+    except NO_ADDRESS:
+        raise OperatorError(ADDRESS_FAULT) from None
     except UNREACHABLE as error:
         raise OperatorError(f"The database cannot be reached: {_told(error)}.") from error
     try:
@@ -74,7 +118,5 @@ def _told(error: BaseException) -> str:
             return f"no answer within {CONNECT_TIMEOUT_SECONDS:.0f} seconds"
         case OSError(strerror=str(reason)) if not reason.startswith("Multiple exceptions"):
             return reason.rstrip(".")
-        case ValueError() if "invalid literal" in str(error):
-            return "the port in NOVAPROXY_DATABASE_URL is no number"
         case _:
             return (" ".join(str(error).split()) or type(error).__name__).rstrip(".")

@@ -1,21 +1,16 @@
-"""What the commands print: tables for people, JSON for programs, faults on standard error."""
+"""What the commands print: text for people, JSON for programs, faults on standard error."""
 
 import io
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, TextIO
+from typing import Any
 
 import msgspec
-from rich.console import Console
-from rich.table import Table
 
 from novaproxy.errors import OperatorError
 from novaproxy.http.wire import ENCODER, stamp
-
-_UNBOUNDED = 100_000
-"""Columns of a table that goes to a file or a pipe: a row is a line there, however long."""
 
 
 class ReaderGone(Exception):  # noqa: N818 -- nothing is wrong: the reader of our output has read enough
@@ -85,8 +80,30 @@ def visible(text: str) -> str:
 
 def print_json(shown: object) -> None:
     """Print *shown* as JSON; times as the API writes them."""
-    encoded = msgspec.json.format(ENCODER.encode(_with_stamps(shown)), indent=2)
-    say(encoded.decode())
+    say(_json(shown))
+
+
+class JsonArray:
+    """A JSON array that is printed as its members come, so that a long one is never in memory."""
+
+    def __init__(self) -> None:
+        self._is_begun = False
+
+    def add(self, members: Iterable[object]) -> None:
+        """Print *members*."""
+        for member in members:
+            write(",\n" if self._is_begun else "[\n")
+            # Not textwrap.indent: it takes letters inside a text, such as U+2028, for ends of lines.
+            write("  " + _json(member).replace("\n", "\n  "))
+            self._is_begun = True
+
+    def end(self) -> None:
+        """Print the array's end."""
+        say("\n]" if self._is_begun else "[]")
+
+
+def _json(shown: object) -> str:
+    return msgspec.json.format(ENCODER.encode(_with_stamps(shown)), indent=2).decode()
 
 
 def _with_stamps(shown: object) -> object:
@@ -99,46 +116,3 @@ def _with_stamps(shown: object) -> object:
             return [_with_stamps(value) for value in shown]
         case _:
             return shown
-
-
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], empty: str) -> None:
-    """Print *rows* under *columns*, or the sentence *empty* where there are none. Numbers stand to the right."""
-    if not rows:
-        say(empty)
-        return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for place, column in enumerate(columns):
-        is_number = isinstance(rows[0][place], int) or column == "balance"
-        table.add_column(column, justify="right" if is_number else "left", overflow="fold", no_wrap=is_number)
-    for row in rows:
-        table.add_row(*(_cell(value) for value in row))
-    for line in _drawn(table, sys.stdout).splitlines():
-        say(line.rstrip())
-
-
-def print_facts(facts: Sequence[tuple[str, Any]]) -> None:
-    """Print one fact a line, its name before it."""
-    width = max(len(name) for name, _ in facts)
-    for name, value in facts:
-        say(f"{name.ljust(width)}  {_cell(value)}")
-
-
-def _drawn(table: Table, out: TextIO) -> str:
-    # Drawn in memory: rich would write by itself, and end the process where the reader is gone.
-    drawn = io.StringIO()
-    columns = Console(file=out).width if out.isatty() else _UNBOUNDED
-    console = Console(
-        file=drawn, force_terminal=out.isatty(), width=columns, highlight=False, markup=False, emoji=False
-    )
-    console.print(table)
-    return drawn.getvalue()
-
-
-def _cell(value: Any) -> str:  # noqa: ANN401 -- whatever a row holds
-    match value:
-        case None:
-            return "-"
-        case datetime():
-            return value.strftime("%Y-%m-%d %H:%M:%S UTC")
-        case _:
-            return visible(str(value))

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import select
+import sys
 from contextlib import suppress
 from importlib.metadata import version
 from shlex import quote
@@ -11,8 +13,11 @@ import typer
 
 from novaproxy.cli.database import run_on, settings
 from novaproxy.cli.output import ReaderGone, flush, say
+from novaproxy.cli.usage import examples
 from novaproxy.credentials.seal import installation_key
 from novaproxy.database.pool import SoleConnection
+from novaproxy.errors import OperatorError
+from novaproxy.serving.children import Service
 from novaproxy.serving.database import opened_database
 from novaproxy.serving.demo import Demo, opened_demo
 from novaproxy.serving.listening import Listener
@@ -22,6 +27,13 @@ from novaproxy.serving.supervisor import Supervisor
 from novaproxy.settings import Settings
 
 MOST_WORKERS = 256
+READER_SECONDS = 0.5
+"""How long a reader of standard output is waited for."""
+
+EXAMPLES = examples(
+    "novaproxy serve --demo",
+    "novaproxy serve --host 0.0.0.0 --port 8080 --workers 4",
+)
 
 
 def serve(
@@ -42,9 +54,13 @@ def serve(
         bool, typer.Option("--demo", help="Open the demo shop: a catalog, an account with credit, a token.")
     ] = False,
 ) -> None:
-    """Open the database, migrate it, and serve until Ctrl-C or SIGTERM."""
-    configure_logs()
+    """Open the shop: serve the order API until Ctrl-C or SIGTERM.
+
+    The database is made, started and brought up to date first; without NOVAPROXY_DATABASE_URL it is a PostgreSQL of the
+    shop's own, which ends with the service.
+    """
     given = settings()
+    configure_logs(given.log_format)
     listener = Listener(host if host is not None else given.host, port if port is not None else given.port)
     # Ending is what a signal asks of a service, at whatever moment it comes: no fault.
     with suppress(KeyboardInterrupt):
@@ -59,7 +75,15 @@ def _serve(given: Settings, listener: Listener, workers: int, demo: bool) -> Non
         with told_when_slow("Bringing the database up to date ...", _tell):
             key, shop = asyncio.run(run_on(database.target, lambda connection: _prepared(connection, given, demo)))
         listener.listen()
-        supervisor = Supervisor(database.target, database.server, key, listener.bound, workers)
+        service = Service(
+            database.target,
+            key,
+            listener.bound,
+            log_format=given.log_format,
+            metrics_token=given.metrics_token,
+            has_access_log=given.has_access_log,
+        )
+        supervisor = Supervisor(service, database.server, workers)
         supervisor.run(lambda: _announce(listener.address, shop, given))
 
 
@@ -70,10 +94,11 @@ async def _prepared(connection: SoleConnection, given: Settings, demo: bool) -> 
 
 
 def _tell(sentence: str) -> None:
-    # The service stays open when whoever read its first lines goes away.
-    with suppress(ReaderGone):
-        say(sentence)
-        flush()
+    # The service opens and ends whether or not anybody reads what it says, and on a full disk too.
+    with suppress(ReaderGone, OperatorError):
+        if select.select([], [sys.stdout], [], READER_SECONDS)[1]:
+            say(sentence)
+            flush()
 
 
 def _announce(address: str, shop: Demo | None, given: Settings) -> None:

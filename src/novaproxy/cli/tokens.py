@@ -6,6 +6,7 @@ import typer
 
 from novaproxy.accounts.store import (
     LONGEST_TOKEN_NAME,
+    AccountRow,
     TokenRow,
     checked_text,
     create_token,
@@ -13,16 +14,23 @@ from novaproxy.accounts.store import (
     list_tokens,
     revoke_token,
 )
-from novaproxy.cli.accounts import AsJson, Email
+from novaproxy.cli.accounts import Email
+from novaproxy.cli.change import Answer, answered, change
 from novaproxy.cli.database import run
-from novaproxy.cli.output import print_json, print_table, say
-from novaproxy.cli.usage import group
+from novaproxy.cli.lists import AsJson
+from novaproxy.cli.output import print_json
+from novaproxy.cli.tables import Column, print_table
+from novaproxy.cli.usage import TaughtCommand, examples, group
 from novaproxy.database.pool import SoleConnection
 
-app = group("The tokens with which customers call the API.")
+app = group(
+    "The tokens with which customers call the API.",
+    "novaproxy token create ada@example.com",
+    "novaproxy token revoke ada@example.com default",
+)
 
 
-@app.command("create")
+@app.command("create", cls=TaughtCommand, epilog=examples("TOKEN=$(novaproxy token create ada@example.com --name web)"))
 def create(
     email: Email,
     name: Annotated[
@@ -32,15 +40,22 @@ def create(
 ) -> None:
     """Make a token and print it, the only time it is ever shown."""
 
-    async def created(connection: SoleConnection) -> str:
-        account = await find_account(connection, email)
-        async with connection.transaction():
-            return await create_token(connection, account.id, name)
+    async def created(connection: SoleConnection, account: AccountRow) -> Answer:
+        token = await create_token(connection, account.id, name)
+        # What is told of it elsewhere must not repeat the token.
+        return Answer([token], "the token that was printed is good.")
 
-    say(run(created))
+    # Printed before its COMMIT: a token that nobody could see would stay open for ever. One that is seen and then not
+    # committed opens nothing.
+    change(
+        lambda connection: find_account(connection, email),
+        created,
+        look=f"'novaproxy token list {email}' shows it",
+        unmade="No token was made: nothing that was printed opens the shop.",
+    )
 
 
-@app.command("list")
+@app.command("list", cls=TaughtCommand, epilog=examples("novaproxy token list ada@example.com"))
 def index(email: Email, as_json: AsJson = False) -> None:
     """List a customer's tokens, revoked ones too."""
 
@@ -54,18 +69,21 @@ def index(email: Email, as_json: AsJson = False) -> None:
         )
         return
     rows = [(token.name, token.created_at, token.revoked_at) for token in tokens]
-    print_table(("name", "created", "revoked"), rows, "The account has no tokens yet.")
+    columns = (Column("name", least=12), Column("created", is_time=True), Column("revoked", is_time=True))
+    print_table(columns, rows, "The account has no tokens yet: make one with 'novaproxy token create EMAIL'.")
 
 
-@app.command("revoke")
+@app.command("revoke", cls=TaughtCommand, epilog=examples("novaproxy token revoke ada@example.com web"))
 def revoke(email: Email, name: Annotated[str, typer.Argument(metavar="NAME", help="The token's name.")]) -> None:
-    """Revoke a token, at once and for good."""
+    """Revoke a token, at once and for good; its name stays taken."""
     name = checked_text(name, "token's name", LONGEST_TOKEN_NAME)
 
-    async def revoked(connection: SoleConnection) -> bool:
-        account = await find_account(connection, email)
-        async with connection.transaction():
-            return await revoke_token(connection, account.id, name)
+    async def revoked(connection: SoleConnection, account: AccountRow) -> Answer:
+        was_open = await revoke_token(connection, account.id, name)
+        return answered(f"Revoked the token '{name}'." if was_open else f"The token '{name}' was revoked before.")
 
-    was_open = run(revoked)
-    say(f"Revoked the token '{name}'." if was_open else f"The token '{name}' was revoked before.")
+    change(
+        lambda connection: find_account(connection, email),
+        revoked,
+        look=f"'novaproxy token list {email}' shows it",
+    )

@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from uuid import UUID
 
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from novaproxy.database.pool import Connection
@@ -17,6 +18,14 @@ from novaproxy.errors import OperatorError
 
 KEY_BYTES = 32
 _NONCE_BYTES = 12
+
+
+class SealBroken(Exception):  # noqa: N818 -- tells what was found
+    """A sealed password was changed, or sealed for another order or under another key."""
+
+    def __init__(self, order: UUID) -> None:
+        super().__init__(f"The password of the order {order} cannot be opened: what is stored was changed")
+        self.order = order
 
 
 class Sealer:
@@ -35,10 +44,14 @@ class Sealer:
         """Return the password.
 
         Raises:
-            cryptography.exceptions.InvalidTag: it was sealed for another order, under another key, or was changed.
+            SealBroken: it was sealed for another order, under another key, or was changed.
         """
         nonce, ciphertext = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
-        return self._cipher.decrypt(nonce, ciphertext, order.bytes).decode("ascii")
+        try:
+            return self._cipher.decrypt(nonce, ciphertext, order.bytes).decode("ascii")
+        except (InvalidTag, ValueError) as error:
+            # ValueError: too short for a nonce, or for a seal.
+            raise SealBroken(order) from error
 
 
 class Sealers:
