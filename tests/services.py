@@ -60,7 +60,9 @@ def on_database(target: Target) -> dict[str, str]:
 
 def _processes() -> dict[int, tuple[int, str]]:
     """Return the parent of each living process, and its command."""
-    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True)  # noqa: S607 -- ps is found where the system has it
+    # Unasked, ps cuts what it tells at 80 columns.
+    command = ["ps", "-A", "-ww", "-o", "pid=,ppid=,stat=,args="]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 -- ps, with words of ours
     rows = [line.split(maxsplit=3) for line in listed.stdout.splitlines()]
     return {int(pid): (int(parent), "".join(words)) for pid, parent, state, *words in rows if not state.startswith("Z")}
 
