@@ -103,11 +103,24 @@ def buy(shop: Shop, order: dict[str, Any], key: str) -> None:
     print("Balance:", shop.balance())
 
 
+def given(variable: str) -> str:
+    """Return a variable of the environment that this program needs."""
+    return os.environ.get(variable) or sys.exit(f"Set {variable}; see the top of this file.")
+
+
+def asked(text: str) -> dict[str, Any]:
+    """Return the order in *text*, which must be JSON."""
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        sys.exit(f"ORDER is not JSON: {error}")
+
+
 if __name__ == "__main__":
-    wanted = json.loads(sys.argv[1]) if len(sys.argv) > 1 else {"plan": "residential", "bandwidth": 2}
+    wanted = asked(sys.argv[1]) if len(sys.argv) > 1 else {"plan": "residential", "bandwidth": 2}
     name = sys.argv[2] if len(sys.argv) > 2 else str(uuid.uuid4())
     try:
-        buy(Shop(os.environ["NOVAPROXY_URL"], os.environ["NOVAPROXY_TOKEN"]), wanted, name)
+        buy(Shop(given("NOVAPROXY_URL"), given("NOVAPROXY_TOKEN")), wanted, name)
     except Refused as refused:
         sys.exit(str(refused))
     except Unanswered:

@@ -213,12 +213,14 @@ def test_a_list_is_filtered_by_what_is_shown_and_by_whose_it_is(
     ended = common_shop.order(buyer, plan="mobile", bandwidth=1).json()["uuid"]
     common_shop.sql("UPDATE orders SET expires_at = '2020-01-01Z' WHERE uuid = $1", UUID(ended))
     mine = ("order", "list", "--account", buyer.email.upper())
-    everything, pending, expired, active, one, nobodys = operator.all(
+    everything, pending, expired, active, one, mobile, never, nobodys = operator.all(
         (*mine, "--json"),
         (*mine, "--json", "--status", "pending"),
         (*mine, "--json", "--status", "expired"),
         (*mine, "--json", "--status", "active"),
         (*mine, "--json", "--limit", "1"),
+        (*mine, "--json", "--plan", "mobile"),
+        ("order", "list", "--plan", "Mobile"),
         ("order", "list", "--account", "nobody@example.com"),
     )
     assert [order["uuid"] for order in everything.json] == [ended, *reversed(waiting)]
@@ -226,6 +228,8 @@ def test_a_list_is_filtered_by_what_is_shown_and_by_whose_it_is(
     assert [(order["uuid"], order["status"]) for order in expired.json] == [(ended, "expired")]
     assert active.json == []
     assert [order["uuid"] for order in one.json] == [ended]
+    assert [order["uuid"] for order in mobile.json] == [ended]
+    assert never.fault == "There is no plan 'Mobile'."
     assert nobodys.fault == "There is no account with the e-mail 'nobody@example.com'."
     table = operator(*mine).said.splitlines()
     assert re.split(r"  +", table[0]) == ["uuid", "status", "account", "plan", "net (USD)", "created"]

@@ -71,11 +71,12 @@ def test_each_change_leaves_a_row_with_its_cause_and_actor(common_shop: Shop, op
     suspended = operator("account", "suspend", buyer.email, "--reason", "Card stolen")
     again = operator("account", "suspend", buyer.email, "--reason", "Once more")
     assert suspended.said == f"Suspended the account {buyer.email}.\n"
-    assert again.said == f"The account {buyer.email} is suspended already.\n"
+    assert again.said == f"The account {buyer.email} is suspended already; nothing was changed.\n"
     shown = operator("account", "show", buyer.email, "--json").json
     assert (shown["status"], len(shown["moves"])) == ("suspended", 1)
     operator("account", "resume", buyer.email)
-    assert operator("account", "resume", buyer.email).said == f"The account {buyer.email} is active already.\n"
+    told = f"The account {buyer.email} is active already; nothing was changed.\n"
+    assert operator("account", "resume", buyer.email).said == told
     json, page = operator.all(("account", "show", buyer.email, "--json"), ("account", "show", buyer.email))
     moves = [
         ["active", "suspended", "operator", "Card stolen"],

@@ -72,6 +72,12 @@ def test_a_dry_run_says_what_an_apply_would_change_and_makes_no_database(tmp_pat
     assert not list(tmp_path.iterdir())
 
 
+def test_a_file_with_a_fault_makes_no_database(tmp_path: Path) -> None:
+    wrong = Operator(tmp_path)("catalog", "apply", "-", stdin=SMALL.replace("5.00", "x").encode())
+    assert wrong.fault.startswith("plans[0].bandwidths[0].price_per_gb: ")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_first_apply_makes_the_database_and_says_what_the_dry_run_said(tmp_path: Path) -> None:
     operator = Operator(tmp_path)
     dry = operator("catalog", "apply", "-", "--dry-run", stdin=SMALL.encode()).said.splitlines()

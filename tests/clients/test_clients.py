@@ -231,3 +231,13 @@ def test_the_token_stands_in_no_command_line(
 
     assert "Idempotency-Key" in arguments.read_text()
     assert buyer.token not in arguments.read_text()
+
+
+def test_the_python_example_says_what_it_misses(common_shop: Shop) -> None:
+    client = Client([sys.executable, str(EXAMPLES / "buy.py")])
+
+    unset, broken = client.run(common_shop.address, ""), client.run(common_shop.address, "token", '{"plan": ')
+
+    assert (unset.status, unset.errors) == (1, "Set NOVAPROXY_TOKEN; see the top of this file.\n")
+    assert broken.status == 1
+    assert broken.errors.startswith("ORDER is not JSON: ")

@@ -148,6 +148,22 @@ def test_a_revoked_demo_token_is_replaced_and_an_operators_catalog_stays(operato
         assert [option["value"] for option in answer.json()["duration_options"]] == [6, 7]
 
 
+def test_a_shop_with_customers_of_its_own_is_never_made_a_demo(tmp_path: Path) -> None:
+    operator = Operator(tmp_path, {"NOVAPROXY_PORT": "0"})
+    assert operator("catalog", "apply", "-", stdin=CATALOG.encode()).status == 0
+    assert operator("account", "create", "ada@example.com").status == 0
+
+    refused = operator("serve", "--demo")
+
+    assert refused.status == 1
+    assert refused.fault == (
+        "This shop has customers, and --demo would add demo@example.com with 1000.00 to it: "
+        "start it without --demo, or set NOVAPROXY_DATA_DIR to another directory."
+    )
+    listed = operator("account", "list", "--json").json
+    assert [account["email"] for account in listed] == ["ada@example.com"]
+
+
 def test_a_missing_or_foreign_key_is_one_sentence(operator: Operator, directory: Path) -> None:
     key = directory / "novaproxy-data" / "sealing.key"
     kept = key.read_bytes()

@@ -248,7 +248,7 @@ def _move(email: str, after: AccountStatus, cause: str) -> None:
 
     async def moved(connection: SoleConnection, account: AccountRow) -> Answer:
         if not await move_account(connection, account.id, after, cause, ACTOR):
-            return answered(f"The account {account.email} is {after} already.")
+            return answered(f"The account {account.email} is {after} already; nothing was changed.")
         done = "Suspended" if after is AccountStatus.SUSPENDED else "Resumed"
         return answered(f"{done} the account {account.email}.")
 

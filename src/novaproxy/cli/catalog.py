@@ -52,6 +52,10 @@ def apply(
         _try(text, progress)
         return
 
+    if not has_database(settings()):
+        # Of a file with a fault nothing is applied, and no database is made for it.
+        parsed(text)
+
     async def applied(connection: SoleConnection, checked: CheckedFile) -> Answer:
         done = await apply_checked(connection, checked, ACTOR)
         end = f"Applied as revision {done.revision}." if done.changes else "Nothing changed."

@@ -27,7 +27,7 @@ from novaproxy.errors import OperatorError
 from novaproxy.ledger.store import Entry, read_order_entries
 from novaproxy.orders import moving
 from novaproxy.orders.model import OrderStatus
-from novaproxy.orders.overview import MoveRow, OrderRow, find_order, list_orders, read_moves
+from novaproxy.orders.overview import MoveRow, OrderRow, find_order, find_plan_id, list_orders, read_moves
 
 app = group(
     "Orders, and what the operator does with them.",
@@ -47,7 +47,7 @@ Uuid = Annotated[str, typer.Argument(metavar="UUID", help="The order's uuid, as 
     cls=TaughtCommand,
     epilog=examples(
         "novaproxy order list --status pending",
-        "novaproxy order list --account ada@example.com --all",
+        "novaproxy order list --account ada@example.com --plan residential --all",
         "novaproxy order list --json > orders.json",
     ),
 )
@@ -61,6 +61,7 @@ def index(
     account: Annotated[
         str | None, typer.Option("--account", metavar="EMAIL", help="Only those of this customer.")
     ] = None,
+    plan: Annotated[str | None, typer.Option("--plan", metavar="SLUG", help="Only those of this plan.")] = None,
     limit: Limit = None,
     is_all: All = False,
     as_json: AsJson = False,
@@ -70,12 +71,15 @@ def index(
 
     async def listed(connection: SoleConnection) -> None:
         account_id = None if account is None else (await find_account(connection, account)).id
+        plan_id = None if plan is None else await find_plan_id(connection, plan)
 
         async def page(last: OrderRow | None, rows: int) -> list[OrderRow]:
             before_id = last.id if last else None
-            return await list_orders(connection, status=status, account_id=account_id, before_id=before_id, limit=rows)
+            return await list_orders(
+                connection, status=status, account_id=account_id, plan_id=plan_id, before_id=before_id, limit=rows
+            )
 
-        is_filtered = status is not None or account is not None
+        is_filtered = any(one is not None for one in (status, account, plan))
         shape = orders_shape(await read_currency(connection), is_filtered=is_filtered)
         await print_list(page, shape, wish, progress)
 

@@ -102,7 +102,7 @@ def _tell(sentence: str) -> None:
 
 
 def _announce(address: str, shop: Demo | None, given: Settings) -> None:
-    lines = [f"NovaProxy {version('novaproxy')} is open at {address}"]
+    lines = [f"NovaProxy {version('novaproxy')} is open at {address}", f"Its API is described at {address}/docs"]
     if shop is not None:
         lines += ["", f"  Account  {shop.email}, balance {shop.balance}", f"  Token    {shop.token}", ""]
         lines += [*_invitation(shop, address), ""]

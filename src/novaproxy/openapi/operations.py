@@ -10,6 +10,7 @@ from novaproxy.openapi.parts import (
     named,
     refusals,
     refused,
+    request_id,
     schema,
 )
 from novaproxy.openapi.samples import (
@@ -63,7 +64,8 @@ def paths(page_files: list[str]) -> dict[str, Part]:
         "/docs": {"get": _docs()},
         "/docs/{file}": {"get": _docs_file(page_files)},
     }
-    return {path: {"parameters": [named("parameters", "RequestId")], **methods} for path, methods in described.items()}
+    # In full: Swagger UI shows what a path only refers to without its name.
+    return {path: {"parameters": [request_id()], **methods} for path, methods in described.items()}
 
 
 def _operation(

@@ -146,15 +146,19 @@ def _header(description: str, of: Schema) -> Part:
     return {"description": description, "required": True, "schema": of}
 
 
+def request_id() -> Part:
+    """Return the parameter that every path takes."""
+    return _in_header(
+        "X-Request-Id",
+        "An id of your own for this request, 1 to 64 of `A-Z a-z 0-9 . _ -`. The answer repeats it, and the "
+        "operator's log has it. Any other text is not repeated.",
+        {"type": "string"},
+    )
+
+
 def parameters() -> dict[str, Part]:
     """Return the parameters, by the name under which they are referred to."""
     return {
-        "RequestId": _in_header(
-            "X-Request-Id",
-            "An id of your own for this request, 1 to 64 of `A-Z a-z 0-9 . _ -`. The answer repeats it, and the "
-            "operator's log has it. Any other text is not repeated.",
-            {"type": "string"},
-        ),
         "IdempotencyKey": _in_header(
             "Idempotency-Key",
             "A name for this purchase, 1 to 255 printable ASCII characters, such as a UUID that you keep with your own "

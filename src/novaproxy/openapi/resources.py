@@ -286,7 +286,11 @@ class BalanceEntry(Exact):
         UUID | None, Meta(description="The order of a charge or a refund; null for a credit or debit.")
     ]
     reason: Annotated[
-        str | None, Meta(description="What the operator wrote to a credit or debit.", examples=["Bank transfer"])
+        str | None,
+        Meta(
+            description="What the operator wrote to a credit or debit, or why an order failed; null for a charge.",
+            examples=["Bank transfer"],
+        ),
     ]
     created_at: Annotated[Stamp, Meta(examples=["2026-01-04T21:19:12.000000Z"])]
 

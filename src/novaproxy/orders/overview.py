@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 
 from novaproxy.database.pool import Connection, statement
-from novaproxy.errors import OperatorError
+from novaproxy.errors import OperatorError, echo
 from novaproxy.orders.model import OrderStatus
 from novaproxy.orders.moves import shown_by, status_at
 
@@ -57,15 +57,28 @@ async def list_orders(
     *,
     status: OrderStatus | None,
     account_id: int | None,
+    plan_id: int | None,
     before_id: int | None,
     limit: int,
 ) -> list[OrderRow]:
     """Return at most *limit* orders, newest first, below *before_id*; None filters nothing."""
     stored = None if status is None else shown_by(status)
     rows = await connection.fetch(
-        statement(_SQL, "list_shop_orders"), status, stored, account_id, None, before_id, limit
+        statement(_SQL, "list_shop_orders"), status, stored, account_id, None, before_id, limit, plan_id
     )
     return [_order(row) for row in rows]
+
+
+async def find_plan_id(connection: Connection, slug: str) -> int:
+    """Return the lasting id of a plan, also of one that is no longer sold.
+
+    Raises:
+        OperatorError: there never was one.
+    """
+    plan_id: int | None = await connection.fetchval("SELECT id FROM plan WHERE slug = $1", slug)
+    if plan_id is None:
+        raise OperatorError(f"There is no plan '{echo(slug)}'.")
+    return plan_id
 
 
 async def find_order(connection: Connection, uuid: UUID) -> OrderRow:
@@ -74,7 +87,7 @@ async def find_order(connection: Connection, uuid: UUID) -> OrderRow:
     Raises:
         OperatorError: there is none.
     """
-    row = await connection.fetchrow(statement(_SQL, "list_shop_orders"), None, None, None, uuid, None, 1)
+    row = await connection.fetchrow(statement(_SQL, "list_shop_orders"), None, None, None, uuid, None, 1, None)
     if row is None:
         raise OperatorError(f"There is no order {uuid}.")
     return _order(row)

@@ -47,7 +47,7 @@ async def opened_demo(connection: SoleConnection, token_file: Path) -> Demo:
     """Return the demo shop; what is missing of it is made, what is there (an operator's catalog too) stays.
 
     Raises:
-        OperatorError: the token cannot be kept in *token_file*.
+        OperatorError: the shop has customers and was never a demo, or the token cannot be kept in *token_file*.
     """
     kept = _kept(token_file)
     async with connection.transaction():
@@ -69,6 +69,11 @@ async def _account(connection: SoleConnection) -> AccountRow:
     try:
         return await find_account(connection, EMAIL)
     except OperatorError:
+        if await connection.fetchval("SELECT EXISTS (SELECT FROM account WHERE kind = 'customer')"):
+            raise OperatorError(
+                f"This shop has customers, and --demo would add {EMAIL} with {text_cents(CREDIT_CENTS)} to it: "
+                "start it without --demo, or set NOVAPROXY_DATA_DIR to another directory."
+            ) from None
         return await create_account(connection, EMAIL, "Demo", datetime.now(UTC))
 
 

@@ -17,5 +17,6 @@ WHERE ($2::text[] IS NULL OR orders.status = ANY ($2))
   AND ($3::bigint IS NULL OR orders.account_id = $3)
   AND ($4::uuid IS NULL OR orders.uuid = $4)
   AND ($5::bigint IS NULL OR orders.id < $5)
+  AND ($7::bigint IS NULL OR orders.plan_id = $7)
 ORDER BY orders.id DESC
 LIMIT $6
