@@ -1,6 +1,6 @@
 # Two commands do everything: `make run` opens the demo shop, `make test` checks the whole project.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-clients lint bench bench-lists docs format lock clean
+.PHONY: help run test test-clients lint bench bench-lists docs format advisories lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -40,11 +40,16 @@ docs: $(STAMP) ## Write docs/api.md and docs/settings.md anew, from the code.
 format: $(STAMP) ## Let ruff format and mend what it can.
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
 
+advisories: ## Look each locked dependency up among the known vulnerabilities (asks an advisory service).
+	@scripts/advisories .venv-advisories
+
 lock: ## Pin the dependencies anew (needs uv).
 	uv pip compile --no-config --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--quiet pyproject.toml -o requirements.lock
 	uv pip compile --no-config --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--quiet -c requirements.lock pyproject.toml --group dev --group build -o requirements-dev.lock
+	uv pip compile --no-config --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--quiet --group advisories -o requirements-advisories.lock
 
 clean: ## Remove the environment and the caches; the shop's data stays.
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+	rm -rf $(VENV) .venv-advisories .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
