@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, settings
 
 from commands import Operator, database_url
 from novaproxy.database.embedded import EmbeddedPostgres
-from novaproxy.database.migrate import migrate
-from novaproxy.database.pool import Target, opened_connection
+from novaproxy.database.pool import Target
+from roles import PASSWORD_FILE, SERVICES_PASSWORD, as_service, migrated
 from shop import Shop, open_shop
 
 settings.register_profile(
@@ -33,7 +33,9 @@ _numbers = count(1)
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
     """The server of this run."""
-    with EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), settings=FAST_SETTINGS) as server:
+    directory = tmp_path_factory.mktemp("postgres")
+    (directory / PASSWORD_FILE).write_text(SERVICES_PASSWORD)
+    with EmbeddedPostgres(directory, settings=FAST_SETTINGS) as server:
         yield server
 
 
@@ -54,15 +56,7 @@ def template(postgres: EmbeddedPostgres) -> Target:
     """A migrated database that is never used itself, only copied."""
     target: Target = {**postgres.address.arguments(), "database": "template_shop"}
     _administered(target, "CREATE DATABASE template_shop")
-
-    async def migrated() -> None:
-        connection = await opened_connection(target)
-        try:
-            await migrate(connection)
-        finally:
-            await connection.close()
-
-    asyncio.run(migrated())
+    asyncio.run(migrated(target))
     return target
 
 
@@ -75,7 +69,7 @@ def _fresh_database(template: Target) -> Iterator[Target]:
 
 @pytest.fixture
 def database(template: Target) -> Iterator[Target]:
-    """An empty, migrated database."""
+    """An empty, migrated database, as its owner; what serves it takes ``as_service`` of it."""
     yield from _fresh_database(template)
 
 
@@ -110,10 +104,12 @@ def key_file(tmp_path: Path) -> Path:
 @pytest.fixture
 def operator(database: Target, tmp_path: Path) -> Operator:
     """An operator with a database of its own, and a working directory."""
-    return Operator(tmp_path, {"NOVAPROXY_DATABASE_URL": database_url(database)})
+    return Operator(tmp_path, {"NOVAPROXY_DATABASE_URL": database_url(as_service(database))})
 
 
 @pytest.fixture(scope="module")
 def common_operator(module_database: Target, tmp_path_factory: pytest.TempPathFactory) -> Operator:
     """An operator that the tests of a module share."""
-    return Operator(tmp_path_factory.mktemp("operator"), {"NOVAPROXY_DATABASE_URL": database_url(module_database)})
+    return Operator(
+        tmp_path_factory.mktemp("operator"), {"NOVAPROXY_DATABASE_URL": database_url(as_service(module_database))}
+    )

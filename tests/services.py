@@ -21,6 +21,7 @@ import httpx
 
 from novaproxy.database.embedded import EmbeddedPostgres
 from novaproxy.database.pool import Target, opened_connection
+from roles import as_service
 
 EFFORT = int(os.environ.get("NOVAPROXY_TEST_EFFORT", "1"))
 """How many times longer than a quick run the races and faults go on."""
@@ -54,8 +55,8 @@ def url(target: Target) -> str:
 
 
 def on_database(target: Target) -> dict[str, str]:
-    """Return the environment of a service on the operator's own database."""
-    return {"NOVAPROXY_DATABASE_URL": url(target), "NOVAPROXY_SEALING_KEY": SEALING_KEY_TEXT}
+    """Return the environment of a service on the operator's own database, which may not rewrite it."""
+    return {"NOVAPROXY_DATABASE_URL": url(as_service(target)), "NOVAPROXY_SEALING_KEY": SEALING_KEY_TEXT}
 
 
 def _processes() -> dict[int, tuple[int, str]]:

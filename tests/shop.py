@@ -24,6 +24,7 @@ from novaproxy.http.protocol import BoundedHttp
 from novaproxy.ledger.audit import Finding, audit
 from novaproxy.ledger.store import Adjustment, adjust
 from novaproxy.serving.listening import listening_socket
+from roles import as_service
 
 CATALOG = Path(__file__).with_name("catalog.yaml")
 SEALING_KEY = b"0123456789abcdef0123456789abcdef"
@@ -48,7 +49,7 @@ class Buyer:
 
 @dataclass(slots=True)
 class Shop:
-    """A running service. *http* has its address; *target* is its database."""
+    """A running service. *http* has its address; *target* is its database, as its owner."""
 
     target: Target
     address: str
@@ -58,16 +59,16 @@ class Shop:
         self.http = httpx.Client(base_url=self.address, timeout=30)
 
     def run(self, work: Callable[[SoleConnection], Awaitable[Result]]) -> Result:
-        """Return what *work* does with a connection of its own to the shop's database."""
-        return asyncio.run(on_connection(self.target, work))
+        """Return what *work* does with a connection of its own to the shop's database, as the service's role."""
+        return asyncio.run(on_connection(as_service(self.target), work))
 
     def sql(self, statement: str, *arguments: Any) -> list[dict[str, Any]]:  # noqa: ANN401 -- whatever the statement takes
-        """Return the rows of a statement."""
+        """Return the rows of a statement, which the owner of the database makes: he may do what the service may not."""
 
         async def fetched(connection: SoleConnection) -> list[dict[str, Any]]:
             return [dict(row) for row in await connection.fetch(statement, *arguments)]
 
-        return self.run(fetched)
+        return asyncio.run(on_connection(self.target, fetched))
 
     def value(self, statement: str, *arguments: Any) -> Any:  # noqa: ANN401 -- whatever the statement gives
         """Return the one value of a statement."""
@@ -181,13 +182,13 @@ class _Server(uvicorn.Server):
 
 @contextmanager
 def serving(target: Target) -> Iterator[str]:
-    """Run the service on a free port in a thread of its own, and give its address."""
+    """Run the service on a free port in a thread of its own, as the service's role, and give its address."""
     listener = listening_socket("127.0.0.1", 0)
     started = threading.Event()
     server: list[_Server] = []
 
     async def serve() -> None:
-        async with opened_shop(target, SEALING_KEY) as app:
+        async with opened_shop(as_service(target), SEALING_KEY) as app:
             config = uvicorn.Config(
                 app,
                 http=BoundedHttp,

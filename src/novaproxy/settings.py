@@ -18,11 +18,17 @@ SHORTEST_METRICS_TOKEN = 16
 _LARGEST_PORT = 65_535
 _SCHEMES = ("postgresql", "postgres")
 
-ADDRESS_FAULT = (
-    "NOVAPROXY_DATABASE_URL must be an address such as postgresql://user:password@host:5432/database; "
-    "special characters in the password must be percent-encoded (%3F for a question mark)."
-)
-"""What is said of an address that is none. Nothing of it is repeated: it may hold a password."""
+
+def address_fault(name: str) -> str:
+    """Return what is said of an address that is none. Nothing of it is repeated: it may hold a password."""
+    return (
+        f"{name} must be an address such as postgresql://user:password@host:5432/database; "
+        "special characters in the password must be percent-encoded (%3F for a question mark)."
+    )
+
+
+ADDRESS_FAULT = address_fault("NOVAPROXY_DATABASE_URL")
+"""What is said of a database's address that is none."""
 
 
 class LogFormat(StrEnum):
@@ -86,14 +92,14 @@ def _port(written: str) -> int:
     raise OperatorError(f"NOVAPROXY_PORT must be a number from 0 to {_LARGEST_PORT}.")
 
 
-def _address(written: str) -> str:
+def _address(name: str, written: str) -> str:
     try:
         parts = urlsplit(written)
     except ValueError:
-        raise OperatorError(ADDRESS_FAULT) from None
+        raise OperatorError(address_fault(name)) from None
     # A # or / in the password, unescaped, would make its rest a part that servers repeat, such as a database's name.
     if parts.scheme not in _SCHEMES or parts.fragment or "@" in parts.path:
-        raise OperatorError(ADDRESS_FAULT)
+        raise OperatorError(address_fault(name))
     return written
 
 
@@ -134,10 +140,21 @@ class Settings:
         str | None,
         Setting(
             "NOVAPROXY_DATABASE_URL",
-            "A PostgreSQL of your own, 15 or newer, such as `postgresql://user:password@host/db`.",
+            "A PostgreSQL of your own, 15 or newer, such as `postgresql://user:pass@host/db`.",
             unset="the built-in one",
             is_secret=True,
-            read=_address,
+            read=partial(_address, "NOVAPROXY_DATABASE_URL"),
+        ),
+    ] = field(repr=False)
+    database_owner_url: Annotated[
+        str | None,
+        Setting(
+            "NOVAPROXY_DATABASE_OWNER_URL",
+            "The same PostgreSQL as the role that owns the tables: migrations run as it, and give the user of "
+            "`NOVAPROXY_DATABASE_URL` the rights that the service needs.",
+            unset="one role does both",
+            is_secret=True,
+            read=partial(_address, "NOVAPROXY_DATABASE_OWNER_URL"),
         ),
     ] = field(repr=False)
     host: Annotated[

@@ -264,14 +264,33 @@ def test_no_answer_with_a_password_is_kept_on_the_way(caller: Caller) -> None:
         assert answer.headers["cache-control"] == "no-store"
 
 
-def test_a_damaged_password_is_a_line_of_the_log_that_names_the_order(shop: Shop) -> None:
+def test_an_order_with_a_damaged_password_is_a_500_alone_and_a_line_of_the_log_that_names_it(shop: Shop) -> None:
     buyer = shop.buyer()
     sound, damaged = (str(shop.order(buyer, plan="mobile", bandwidth=1).json()["uuid"]) for _ in range(2))
     shop.sql("UPDATE orders SET password_sealed = '\\x0001' WHERE uuid = $1", UUID(damaged))
-    for path in ("/orders", f"/orders/{damaged}"):
-        with capture_logs() as lines:
-            assert shop.http.get(path, headers=buyer.headers).status_code == 500
-        (line,) = lines
-        assert line["event"] == "request failed"
-        assert f"SealBroken: The password of the order {damaged} cannot be opened" in told_fault(line["exc_info"])
+    with capture_logs() as lines:
+        assert shop.http.get(f"/orders/{damaged}", headers=buyer.headers).status_code == 500
+    (line,) = lines
+    assert line["event"] == "request failed"
+    assert f"SealBroken: The password of the order {damaged} cannot be opened" in told_fault(line["exc_info"])
     assert shop.http.get(f"/orders/{sound}", headers=buyer.headers).status_code == 200
+
+
+def test_a_list_leaves_out_orders_with_damaged_passwords_and_holds_all_others(shop: Shop) -> None:
+    buyer = shop.buyer()
+    uuids = [str(shop.order(buyer, plan="mobile", bandwidth=1).json()["uuid"]) for _ in range(6)][::-1]
+    # The newest, two in the middle, the oldest: pages begin, go on and end with them.
+    damaged = [uuids[0], uuids[2], uuids[3], uuids[5]]
+    shop.sql("UPDATE orders SET password_sealed = '\\x0001' WHERE uuid = ANY ($1)", [UUID(uuid) for uuid in damaged])
+    with capture_logs() as lines:
+        listed = shop.http.get("/orders", headers=buyer.headers)
+    assert (listed.status_code, [order["uuid"] for order in listed.json()]) == (200, [uuids[1], uuids[4]])
+    assert all(order["password"] for order in listed.json())
+    assert [line["order"] for line in lines] == damaged
+    first = shop.http.get("/orders?limit=1", headers=buyer.headers)
+    assert [order["uuid"] for order in first.json()] == [uuids[1]]
+    rest = shop.http.get(first.links["next"]["url"], headers=buyer.headers)
+    assert [order["uuid"] for order in rest.json()] == [uuids[4]]
+    assert "next" not in rest.links
+    shop.sql("UPDATE orders SET password_sealed = '\\x0001'")
+    assert shop.http.get("/orders", headers=buyer.headers).json() == []

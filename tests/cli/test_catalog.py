@@ -14,6 +14,7 @@ from commands import Operator, database_url
 from novaproxy.catalog.file import demo_text
 from novaproxy.catalog.store import lock_for_apply
 from novaproxy.database.pool import SoleConnection, Target
+from roles import as_service
 from services import within
 from shop import CATALOG, Shop
 
@@ -119,7 +120,7 @@ def test_a_currency_is_fixed_once_there_is_an_account_and_a_type_for_ever(operat
 
 
 def test_what_is_left_out_rests_and_comes_back_with_its_id_and_its_uses(database: Target, operator: Operator) -> None:
-    assert operator.settings["NOVAPROXY_DATABASE_URL"] == database_url(database)
+    assert operator.settings["NOVAPROXY_DATABASE_URL"] == database_url(as_service(database))
     shop = Shop(database, "http://127.0.0.1")
     applied(operator, SMALL)
     shop.sql("UPDATE discount_code SET uses = 3")

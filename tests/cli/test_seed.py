@@ -27,6 +27,7 @@ from novaproxy.orders.model import OrderStatus
 from novaproxy.seeding.accounts import seed_accounts
 from novaproxy.seeding.orders import Past, seed_orders
 from novaproxy.seeding.tokens import TokenFile
+from roles import as_service
 from services import SEALING_KEY_TEXT, within
 from shop import CATALOG, SEALING_KEY, Shop, serving
 
@@ -74,7 +75,8 @@ def opened(database: Target, directory: Path, catalog: str = CATALOG.read_text()
     """Return an operator in *directory*, with *catalog* applied."""
     Shop(database, "").apply_catalog(catalog)
     return Operator(
-        directory, {"NOVAPROXY_DATABASE_URL": database_url(database), "NOVAPROXY_SEALING_KEY": SEALING_KEY_TEXT}
+        directory,
+        {"NOVAPROXY_DATABASE_URL": database_url(as_service(database)), "NOVAPROXY_SEALING_KEY": SEALING_KEY_TEXT},
     )
 
 
@@ -407,7 +409,7 @@ def test_a_wrong_number_is_one_sentence(
 
 
 def test_what_is_missing_is_one_sentence(database: Target, tmp_path: Path) -> None:
-    operator = Operator(tmp_path, {"NOVAPROXY_DATABASE_URL": database_url(database)})
+    operator = Operator(tmp_path, {"NOVAPROXY_DATABASE_URL": database_url(as_service(database))})
     assert operator("seed", "orders", "5").fault == (
         "There is no catalog yet: apply one with 'novaproxy catalog apply FILE'."
     )

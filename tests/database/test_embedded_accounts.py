@@ -25,7 +25,8 @@ from novaproxy.errors import OperatorError
 def test_the_password_is_needed_and_nobody_else_sees_it(data_dir: Path) -> None:
     with EmbeddedPostgres(data_dir, settings=FAST) as postgres:
         address = postgres.address
-        assert stat.S_IMODE((data_dir / "database-password").stat().st_mode) == 0o600
+        for name in ("database-password", "database-service-password"):
+            assert stat.S_IMODE((data_dir / name).stat().st_mode) == 0o600
         assert stat.S_IMODE(Path(address.host).stat().st_mode) == 0o700
         assert address.password not in repr(address)
         stranger = Address(address.host, address.port, address.user, "guessed", address.database)
@@ -66,6 +67,17 @@ def test_a_pid_file_leads_no_one_to_foreign_directories(copied_to: Callable[[Pat
         with EmbeddedPostgres(shop, settings=FAST) as postgres:
             assert ".." not in postgres.address.host
         assert (letters / "letter").read_text() == "mine"
+
+
+@as_root
+def test_a_password_that_root_makes_in_a_users_directory_is_that_users(data_dir: Path) -> None:
+    owner = (data_dir / "postgres").stat()
+    assert owner.st_uid != 0
+    os.chown(data_dir, owner.st_uid, owner.st_gid)
+    (data_dir / "database-service-password").unlink()
+    with EmbeddedPostgres(data_dir, settings=FAST):
+        made = (data_dir / "database-service-password").stat()
+    assert (made.st_uid, made.st_gid, stat.S_IMODE(made.st_mode)) == (owner.st_uid, owner.st_gid, 0o600)
 
 
 @as_root

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from novaproxy.database.embedded import EmbeddedPostgres
-from novaproxy.database.migrate import migrate
-from shop import on_connection, open_shop
+from roles import migrated
+from shop import open_shop
 
 
 def _wheel_directory() -> Path:
@@ -39,7 +39,7 @@ def test_orders_are_placed_and_audited_on_an_older_server(name: str, tmp_path: P
         pytest.skip(f"PostgreSQL {name} is not installed here")
     with EmbeddedPostgres(tmp_path / "data", binaries=binaries, settings={"fsync": "off"}) as server:
         target = server.address.arguments()
-        asyncio.run(on_connection(target, migrate))
+        asyncio.run(migrated(target))
         with open_shop(target) as shop:
             buyer = shop.buyer(balance_cents=100_00)
             placed, again = (shop.order(buyer, key="one", **ORDER) for _ in range(2))

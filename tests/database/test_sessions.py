@@ -75,4 +75,4 @@ def test_an_illegal_move_and_a_changed_line_are_found(shop: Shop) -> None:
         await transaction.rollback()
         return found
 
-    assert shop.run(broken) == ["M8", "S1"]
+    assert asyncio.run(on_connection(shop.target, broken)) == ["M8", "S1"]

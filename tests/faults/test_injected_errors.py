@@ -35,6 +35,7 @@ def injected(shop: Shop, buyer: Buyer, sqlstate: str, times: int, moment: str = 
     kind, table = ("CONSTRAINT TRIGGER" if moment == "commit" else "TRIGGER"), MOMENTS[moment].split(" ")[3]
     # A sequence counts on where the transaction that it counts is rolled back.
     shop.sql("CREATE SEQUENCE injections")
+    shop.sql("GRANT USAGE ON SEQUENCE injections TO PUBLIC")
     shop.sql(
         "CREATE FUNCTION inject() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
         f"IF {account} = {buyer.account_id} AND nextval('injections') <= {times} "
@@ -109,6 +110,7 @@ def test_a_username_that_is_taken_is_drawn_again(common_shop: Shop) -> None:
     marked, *others = [common_shop.buyer(8_00 * 4) for _ in range(5)]
     taken = common_shop.order(others[0], plan="free", bandwidth=1).json()["username"]
     common_shop.sql("CREATE SEQUENCE drawn")
+    common_shop.sql("GRANT USAGE ON SEQUENCE drawn TO PUBLIC")
     common_shop.sql(
         "CREATE FUNCTION draw() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
         f"IF NEW.account_id = {marked.account_id} AND nextval('drawn') <= 1 THEN NEW.username = '{taken}'; END IF; "

@@ -24,6 +24,7 @@ def test_an_empty_environment_gives_the_defaults() -> None:
     assert read_settings({}) == Settings(
         data_dir=Path("novaproxy-data").absolute(),
         database_url=None,
+        database_owner_url=None,
         host="127.0.0.1",
         port=8000,
         sealing_key=None,
@@ -39,6 +40,7 @@ def test_everything_can_be_set() -> None:
         {
             "NOVAPROXY_DATA_DIR": "/var/lib/novaproxy",
             "NOVAPROXY_DATABASE_URL": "postgres://shop@db/shop",
+            "NOVAPROXY_DATABASE_OWNER_URL": "postgres://owner@db/shop",
             "NOVAPROXY_HOST": "::",
             "NOVAPROXY_PORT": "0",
             "NOVAPROXY_SEALING_KEY": "secret",
@@ -100,7 +102,12 @@ def test_every_fault_is_told_at_once() -> None:
 
 def test_secrets_are_not_shown() -> None:
     secrets = [setting.name for setting in declared_settings().values() if setting.is_secret]
-    assert secrets == ["NOVAPROXY_DATABASE_URL", "NOVAPROXY_SEALING_KEY", "NOVAPROXY_METRICS_TOKEN"]
+    assert secrets == [
+        "NOVAPROXY_DATABASE_URL",
+        "NOVAPROXY_DATABASE_OWNER_URL",
+        "NOVAPROXY_SEALING_KEY",
+        "NOVAPROXY_METRICS_TOKEN",
+    ]
     assert "hush" not in repr(read_settings(dict.fromkeys(secrets, "postgresql://u:hush@db/x")))
     assert "hush" not in str(faults(NOVAPROXY_DATABASE_URL="mysql://u:hush@db/x"))
 

@@ -1,8 +1,10 @@
 """The catalog's revisions: read by every process, written by ``catalog apply``."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+import asyncpg
 import msgspec
 
 from novaproxy.catalog.changes import changes
@@ -15,9 +17,30 @@ _ADVISORY_LOCK = 0x4E6F7663
 """Held by an apply to its end, so that two never mix ("Novc")."""
 
 
-async def current_revision(connection: Connection) -> int:
-    """Return the number of the newest revision, 0 where there is none."""
-    return await connection.fetchval("SELECT max(id) FROM catalog_revision") or 0
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """What tells one revision from every other.
+
+    The *number* alone does not: a database that was restored counts on from where its backup was, and the same number
+    is then another catalog. 0, applied at no time, is the empty shop.
+    """
+
+    number: int
+    applied_at: datetime | None
+
+
+NO_REVISION = Revision(0, None)
+
+
+def seen_revision(row: asyncpg.Record) -> Revision:
+    """Return the revision that a statement saw, in its columns ``revision`` and ``catalog_applied_at``."""
+    return Revision(row["revision"] or 0, row["catalog_applied_at"])
+
+
+async def current_revision(connection: Connection) -> Revision:
+    """Return the newest revision, NO_REVISION where there is none."""
+    row = await connection.fetchrow("SELECT id, created_at FROM catalog_revision ORDER BY id DESC LIMIT 1")
+    return Revision(row["id"], row["created_at"]) if row else NO_REVISION
 
 
 async def read_revision(connection: Connection, revision: int) -> Catalog:
@@ -36,25 +59,24 @@ async def read_currency(connection: Connection) -> str | None:
 
 async def read_listing(connection: Connection) -> Listing:
     """Return the newest revision."""
-    revision = await current_revision(connection)
+    revision = (await current_revision(connection)).number
     return listing(revision, await read_revision(connection, revision)) if revision else EMPTY
 
 
 class Shelf:
-    """The revision that a process holds, read anew when a transaction sees that it moved."""
+    """The revision that a process holds, read anew when a transaction sees another."""
 
     def __init__(self) -> None:
+        self._revision = NO_REVISION
         self._held = showcase(EMPTY)
 
-    async def at(self, revision: int, connection: Connection) -> Showcase:
-        """Return *revision* as it is shown; *connection* is used only where the process does not hold it yet."""
-        held = self._held
-        if held.listing.revision == revision:
-            return held
-        read = showcase(listing(revision, await read_revision(connection, revision)))
-        # Of two that read at once the older must not take the newer one's place.
-        if revision > self._held.listing.revision:
-            self._held = read
+    async def at(self, revision: Revision, connection: Connection) -> Showcase:
+        """Return *revision* as it is shown; *connection* is used only where the process does not hold it."""
+        if revision == self._revision:
+            return self._held
+        read = showcase(listing(revision.number, await read_revision(connection, revision.number)))
+        # Of two that read at once either may stay: whoever sees another one reads again.
+        self._revision, self._held = revision, read
         return read
 
     async def current(self, connection: Connection) -> Showcase:

@@ -13,19 +13,20 @@ import asyncpg
 
 from novaproxy.cli.terminal import Progress
 from novaproxy.database.cluster import is_made
-from novaproxy.database.migrate import migrate
-from novaproxy.database.pool import CONNECT_TIMEOUT_SECONDS, OUTAGES, SoleConnection, Target, opened_connection
+from novaproxy.database.pool import CONNECT_TIMEOUT_SECONDS, OUTAGES, SoleConnection
+from novaproxy.database.preparing import NO_ADDRESS, Roles, entered, prepared
 from novaproxy.errors import OperatorError
 from novaproxy.serving.database import opened_database
 from novaproxy.settings import ADDRESS_FAULT, Settings, read_settings
 
 Result = TypeVar("Result")
 
-NO_ADDRESS = (ValueError, OverflowError)
-"""What the parser of addresses raises, and a port that is too great; they repeat parts of it, the password's too."""
-
 UNREACHABLE: tuple[type[BaseException], ...] = (*OUTAGES, asyncpg.PostgresError, *NO_ADDRESS)
 """What connecting may raise: nobody there, no rights, or an address that is none."""
+
+SESSION = {"statement_timeout": "0", "lock_timeout": "30s", "plan_cache_mode": "force_custom_plan"}
+"""A command may wait for its turn and read for long; the bounds of a service are not its own. Each of its questions has
+other facts than the last, and is planned by them."""
 
 
 def settings() -> Settings:
@@ -53,8 +54,8 @@ def run(
             f"There is no database in {_place(given.data_dir)} yet: start one with 'novaproxy serve' or "
             "'novaproxy catalog apply FILE', or set NOVAPROXY_DATA_DIR."
         )
-    with opened_database(given, _tell_terminal) as database, progress or Progress():
-        return asyncio.run(run_on(database.target, work))
+    with opened_database(given, tell_terminal) as database, progress or Progress():
+        return asyncio.run(run_on(database.roles, work))
 
 
 def has_database(given: Settings) -> bool:
@@ -71,33 +72,48 @@ def _place(directory: Path) -> str:
     return f"./{directory.relative_to(Path.cwd())}" if directory.is_relative_to(Path.cwd()) else str(directory)
 
 
-def _tell_terminal(sentence: str) -> None:
+def tell_terminal(sentence: str) -> None:
+    """Write *sentence* to standard error where a person reads it."""
     # To a person only: for programs standard error holds faults and nothing else.
     if sys.stderr.isatty():
         sys.stderr.write(f"{sentence}\n")
 
 
-async def run_on(target: Target, work: Callable[[SoleConnection], Awaitable[Result]]) -> Result:
-    """Return what *work* returns, given one connection to the database, migrated first.
+async def run_on(roles: Roles, work: Callable[[SoleConnection], Awaitable[Result]], *, migrates: bool = True) -> Result:
+    """Return what *work* returns, given one connection of the service's role to the database.
+
+    The database is migrated first; not *migrates* refuses one that would have to be.
 
     Raises:
         OperatorError: the database cannot be reached, or went away, or somebody holds what is needed.
     """
+
+    async def worked(connection: "SoleConnection | None") -> Result:
+        ready = await prepared(roles, connection, migrates=migrates, **SESSION)
+        try:
+            return await work(ready)
+        finally:
+            await _left(ready)
+
+    return await entered_by(roles, worked)
+
+
+async def entered_by(roles: Roles, work: Callable[["SoleConnection | None"], Awaitable[Result]]) -> Result:
+    """Return what *work* returns, given what ``entered`` gives: the database as it is.
+
+    Raises:
+        OperatorError: as ``run_on``.
+    """
     try:
-        # A command may wait for its turn and read for long; the bounds of a service are not its own. Each of its
-        # questions has other facts than the last, and is planned by them.
         with warnings.catch_warnings():
             # The driver's, of a password file that it ignores: standard error holds faults of our own wording.
             warnings.simplefilter("ignore")
-            connection = await opened_connection(
-                target, statement_timeout="0", lock_timeout="30s", plan_cache_mode="force_custom_plan"
-            )
+            connection = await entered(roles, **SESSION)
     except NO_ADDRESS:
         raise OperatorError(ADDRESS_FAULT) from None
     except UNREACHABLE as error:
         raise OperatorError(f"The database cannot be reached: {_told(error)}.") from error
     try:
-        await migrate(connection)
         return await work(connection)
     except asyncpg.LockNotAvailableError as error:
         raise OperatorError("Somebody holds what this command needs; nothing was changed. Try again.") from error
@@ -106,9 +122,14 @@ async def run_on(target: Target, work: Callable[[SoleConnection], Awaitable[Resu
     except asyncpg.PostgresError as error:
         raise OperatorError(f"The database refused: {_told(error)}.") from error
     finally:
-        # A server that went away, or hangs, is not waited for.
-        with suppress(*OUTAGES):
-            await connection.close(timeout=CONNECT_TIMEOUT_SECONDS)
+        if connection is not None:
+            await _left(connection)
+
+
+async def _left(connection: SoleConnection) -> None:
+    # A server that went away, or hangs, is not waited for.
+    with suppress(*OUTAGES):
+        await connection.close(timeout=CONNECT_TIMEOUT_SECONDS)
 
 
 def _told(error: BaseException) -> str:

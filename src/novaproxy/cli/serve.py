@@ -53,6 +53,9 @@ def serve(
     demo: Annotated[
         bool, typer.Option("--demo", help="Open the demo shop: a catalog, an account with credit, a token.")
     ] = False,
+    no_migrate: Annotated[
+        bool, typer.Option("--no-migrate", help="Never migrate: refuse a database that is not up to date.")
+    ] = False,
 ) -> None:
     """Open the shop: serve the order API until Ctrl-C or SIGTERM.
 
@@ -64,16 +67,18 @@ def serve(
     listener = Listener(host if host is not None else given.host, port if port is not None else given.port)
     # Ending is what a signal asks of a service, at whatever moment it comes: no fault.
     with suppress(KeyboardInterrupt):
-        _serve(given, listener, workers, demo)
+        _serve(given, listener, workers, demo, migrates=not no_migrate)
     _tell("NovaProxy has ended.")
 
 
-def _serve(given: Settings, listener: Listener, workers: int, demo: bool) -> None:
+def _serve(given: Settings, listener: Listener, workers: int, demo: bool, *, migrates: bool) -> None:
     # The port first: it is where starting fails most often, and making a database takes seconds.
     listener.bind()
     with opened_database(given, _tell) as database:
         with told_when_slow("Bringing the database up to date ...", _tell):
-            key, shop = asyncio.run(run_on(database.target, lambda connection: _prepared(connection, given, demo)))
+            key, shop = asyncio.run(
+                run_on(database.roles, lambda connection: _prepared(connection, given, demo), migrates=migrates)
+            )
         listener.listen()
         service = Service(
             database.target,

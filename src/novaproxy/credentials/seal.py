@@ -19,6 +19,9 @@ from novaproxy.errors import OperatorError
 KEY_BYTES = 32
 _NONCE_BYTES = 12
 
+_ADVISORY_LOCK = 0x4E6F766B
+"""Held by whoever registers a key ("Novk"); a lock of the table takes more rights than the service has."""
+
 
 class SealBroken(Exception):  # noqa: N818 -- tells what was found
     """A sealed password was changed, or sealed for another order or under another key."""
@@ -151,7 +154,7 @@ async def registered_sealer(connection: Connection, key: bytes) -> Sealer:
         async with connection.transaction():
             # An installation's first key is taken as it comes; a second would leave passwords that nobody opens, also
             # where two first starts come at once.
-            await connection.execute("LOCK TABLE sealing_key IN SHARE ROW EXCLUSIVE MODE")
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", _ADVISORY_LOCK)
             key_id = await connection.fetchval("SELECT id FROM sealing_key WHERE fingerprint = $1", fingerprint(key))
             if key_id is None:
                 key_id = await connection.fetchval(

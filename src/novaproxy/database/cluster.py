@@ -20,7 +20,7 @@ FULL_DISK = "the disk is full (No space left on device)."
 
 _NEW = "postgres.new-"
 _FULL_DISK_SIGNS = ("No space left on device", "Disk quota exceeded", "Check free disk space")
-_TO_CLIENTS = ("the database system is ", "terminating connection ")
+_TO_CLIENTS = ("the database system is ", "terminating connection ", "password authentication failed ")
 _CONFIGURATION = """
 # NovaProxy's defaults for a small shop; they may be changed here.
 shared_buffers = 128MB
@@ -83,6 +83,10 @@ def make_password(path: Path) -> str:
     new.unlink(missing_ok=True)
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        if os.geteuid() == 0:
+            # Root's commands must not lock the directory's own user out of his database.
+            owner = path.parent.stat()
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
         file.write(f"{password}\n")
         file.flush()
         os.fsync(file.fileno())

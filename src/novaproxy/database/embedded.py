@@ -6,6 +6,7 @@ A data directory holds
     run/                the socket, private to that account
     postgres.log        what the server says; postgres.log.1 is the one before
     database-password   the password of the role ``novaproxy``, for the caller's eyes alone
+    database-service-password   that of the role ``novaproxy_service``, which a migration makes
     start.lock          held exclusively around start and stop
     use.lock            held shared while in use
 
@@ -19,7 +20,7 @@ import errno
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self, TypedDict
@@ -29,6 +30,7 @@ from novaproxy.database.binaries import find_binaries, usable_binaries
 from novaproxy.database.cluster import OWNER, check_version, is_made, make_cluster, make_password, read_password
 from novaproxy.database.locks import UseLock, exclusive
 from novaproxy.database.patience import Patience
+from novaproxy.database.roles import SERVICE
 from novaproxy.database.server import Server
 from novaproxy.database.sockets import PORT
 from novaproxy.errors import OperatorError
@@ -86,6 +88,7 @@ class EmbeddedPostgres:
         self._settings = dict(settings)
         self._server = Server(self._data_dir)
         self._password = self._data_dir / "database-password"
+        self._service_password = self._data_dir / "database-service-password"
         self._use: UseLock | None = None
         self._address: Address | None = None
 
@@ -112,10 +115,15 @@ class EmbeddedPostgres:
 
     @property
     def address(self) -> Address:
-        """How to reach the server; ``revive`` keeps it, unless somebody emptied ``/tmp``."""
+        """How to reach the server as its owner; ``revive`` keeps it, unless somebody emptied ``/tmp``."""
         if self._address is None:
             raise RuntimeError("the embedded PostgreSQL was not entered")
         return self._address
+
+    @property
+    def service_address(self) -> Address:
+        """How to reach it as the service's role, once a migration has made that role."""
+        return replace(self.address, user=SERVICE, password=read_password(self._service_password))
 
     def alive(self) -> bool:
         """Return whether the server's process is there; costs no more than reading two small files."""
@@ -141,6 +149,7 @@ class EmbeddedPostgres:
             pid = self._server.pid()
             directory = self._server.ready(pid) if pid is not None else self._started(lock)
             if directory is not None:
+                make_password(self._service_password)
                 return Address(str(directory), PORT, OWNER, read_password(self._password), OWNER)
         raise OperatorError(f"The database in {self._data_dir} dies as often as it is started: see its log.")
 

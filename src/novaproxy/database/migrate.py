@@ -1,7 +1,8 @@
 """Numbered, forward-only migrations.
 
 All that are missing run in one transaction under an advisory lock: a crash leaves the old schema, and of many processes
-that start at once one migrates and the others wait. An applied file never changes: its checksum is kept.
+that start at once one migrates and the others wait. An applied file never changes: its checksum is kept. The rights of
+the service's role are given anew each time, in the same transaction.
 """
 
 import hashlib
@@ -12,6 +13,7 @@ from importlib.resources import files
 import asyncpg
 
 from novaproxy.database.pool import Connection, SoleConnection
+from novaproxy.database.roles import ServiceRole, grant, grants_checksum
 from novaproxy.errors import OperatorError
 
 _NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
@@ -53,12 +55,14 @@ def migrations() -> list[Migration]:
     return sorted(found, key=lambda migration: migration.version)
 
 
-async def migrate(connection: SoleConnection) -> list[Migration]:
+async def migrate(connection: SoleConnection, service: ServiceRole | None = None) -> list[Migration]:
     """Bring the schema up to this version and return what was applied.
+
+    *service* gets its rights too; None: the role of *connection* does everything.
 
     Raises:
         OperatorError: the schema is newer than this version, an applied migration was changed, or a lock was not to be
-            had.
+            had; *service* has rights that it must not have.
     """
     known = migrations()
     try:
@@ -77,6 +81,8 @@ async def migrate(connection: SoleConnection) -> list[Migration]:
                     migration.name,
                     migration.checksum,
                 )
+            if service is not None:
+                await grant(connection, service)
     except asyncpg.LockNotAvailableError as error:
         raise OperatorError(
             "The database is in use and could not be migrated: a table stayed locked. Try again."
@@ -98,10 +104,34 @@ def _missing(known: list[Migration], applied: list[asyncpg.Record]) -> list[Migr
     return sorted(by_version.values(), key=lambda migration: migration.version)
 
 
+async def lacks(connection: Connection) -> str | None:
+    """Return what the database lacks for the role of *connection* to serve, in a part of a sentence; None: nothing.
+
+    Raises:
+        OperatorError: the schema is newer than this version, or an applied migration was changed.
+    """
+    seen = await connection.fetchrow(
+        "SELECT has_table_privilege(oid, 'SELECT') AS is_readable, pg_has_role(relowner, 'USAGE') AS is_owner "
+        "FROM pg_class WHERE oid = to_regclass('schema_migration')"
+    )
+    if seen is None:
+        return "it has no tables of NovaProxy's yet"
+    if not seen["is_readable"]:
+        return "this role has no rights in it"
+    missing = _missing(migrations(), await connection.fetch("SELECT version, name, checksum FROM schema_migration"))
+    if missing:
+        first = missing[0]
+        return f"its schema is older than this NovaProxy (it lacks migration {first.version:04d} {first.name})"
+    if seen["is_owner"]:
+        return None
+    held = await connection.fetchval("SELECT checksum FROM schema_grant WHERE role_name = current_user")
+    return None if held == grants_checksum() else "this role has not the rights that this NovaProxy needs"
+
+
 async def is_current(connection: Connection) -> bool:
-    """Return whether every migration of this version is applied."""
+    """Return whether every migration of this version is applied, and the role of *connection* may see it."""
     newest = max(migration.version for migration in migrations())
-    if await connection.fetchval("SELECT to_regclass('schema_migration')") is None:
+    if not await connection.fetchval("SELECT has_table_privilege(to_regclass('schema_migration'), 'SELECT')"):
         return False
     version: int | None = await connection.fetchval("SELECT max(version) FROM schema_migration")
     return version is not None and version >= newest

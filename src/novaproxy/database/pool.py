@@ -106,6 +106,7 @@ async def opened_pool(database: Target, *, max_size: int = 8) -> Pool:
         command_timeout=COMMAND_TIMEOUT_SECONDS,
         server_settings=SESSION | BY_KEY,
         reset=_keep_session,
+        connect=_connected,
     )
 
 
@@ -122,7 +123,7 @@ async def opened_connection(
     Raises:
         OperatorError: the server is older than PostgreSQL 15.
     """
-    connection = await asyncpg.connect(
+    connection = await _connected(
         **database,
         timeout=CONNECT_TIMEOUT_SECONDS,
         command_timeout=command_timeout,
@@ -133,6 +134,15 @@ async def opened_connection(
         await connection.close()
         raise OperatorError(f"PostgreSQL {version.major} is too old: NovaProxy needs {OLDEST_SERVER} or newer.")
     return connection
+
+
+async def _connected(*where: Any, **arguments: Any) -> SoleConnection:  # noqa: ANN401 -- what asyncpg.connect takes
+    """Connect as ``asyncpg.connect`` does; a database that lets nobody in for now is away, as a server that starts."""
+    try:
+        return await asyncpg.connect(*where, **arguments)
+    except asyncpg.ObjectNotInPrerequisiteStateError as error:
+        # ALLOW_CONNECTIONS false: somebody restores or maintains it. Within a session the same class means a lock.
+        raise asyncpg.CannotConnectNowError(str(error)) from error
 
 
 @asynccontextmanager

@@ -1,12 +1,13 @@
 -- The schema that all migrations together make. Written by tests/database/write_schema.py; not run by anything.
 
-CREATE FUNCTION public.load_order_batch(token_hashes bytea[], keys text[], codes text[]) RETURNS TABLE(slot bigint, decided_at timestamp with time zone, revision integer, account_id bigint, balance_cents bigint, ledger_version bigint, plan_ids bigint[], plan_orders bigint[], key_order_uuid uuid, key_request_hash bytea, code_id bigint, code_uses bigint, account_code_uses bigint)
+CREATE FUNCTION public.load_order_batch(token_hashes bytea[], keys text[], codes text[]) RETURNS TABLE(slot bigint, decided_at timestamp with time zone, revision integer, catalog_applied_at timestamp with time zone, account_id bigint, balance_cents bigint, ledger_version bigint, plan_ids bigint[], plan_orders bigint[], key_order_uuid uuid, key_request_hash bytea, code_id bigint, code_uses bigint, account_code_uses bigint)
     LANGUAGE plpgsql
     AS $$
 #variable_conflict use_column
 DECLARE
     after_the_wait timestamptz;
     current_revision integer;
+    current_applied_at timestamptz;
 BEGIN
     PERFORM 1 FROM account
     WHERE account.id = ANY (ARRAY(SELECT api_token.account_id FROM api_token
@@ -20,10 +21,13 @@ BEGIN
     FOR NO KEY UPDATE;
 
     after_the_wait := clock_timestamp();
-    current_revision := (SELECT max(catalog_revision.id) FROM catalog_revision);
+    SELECT catalog_revision.id, catalog_revision.created_at INTO current_revision, current_applied_at
+    FROM catalog_revision
+    ORDER BY catalog_revision.id DESC
+    LIMIT 1;
 
     RETURN QUERY
-    SELECT ask.slot, after_the_wait, current_revision,
+    SELECT ask.slot, after_the_wait, current_revision, current_applied_at,
            account.id, account.balance_cents, account.ledger_version,
            ARRAY(SELECT account_plan.plan_id FROM account_plan
                  WHERE account_plan.account_id = account.id ORDER BY account_plan.plan_id),
@@ -349,6 +353,12 @@ ALTER TABLE public.plan_tier ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.schema_grant (
+    role_name text NOT NULL,
+    checksum text NOT NULL,
+    granted_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
 CREATE TABLE public.schema_migration (
     version integer NOT NULL,
     name text NOT NULL,
@@ -486,6 +496,9 @@ ALTER TABLE ONLY public.plan_tier
 
 ALTER TABLE ONLY public.plan_tier
     ADD CONSTRAINT plan_tier_plan_id_bandwidth_gb_key UNIQUE (plan_id, bandwidth_gb);
+
+ALTER TABLE ONLY public.schema_grant
+    ADD CONSTRAINT schema_grant_pkey PRIMARY KEY (role_name);
 
 ALTER TABLE ONLY public.schema_migration
     ADD CONSTRAINT schema_migration_pkey PRIMARY KEY (version);

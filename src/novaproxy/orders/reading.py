@@ -5,13 +5,16 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import asyncpg
+import structlog
 
 from novaproxy.catalog.resource import Showcase
-from novaproxy.catalog.store import Shelf
-from novaproxy.credentials.seal import Sealer, Sealers
+from novaproxy.catalog.store import Shelf, seen_revision
+from novaproxy.credentials.seal import SealBroken, Sealer, Sealers
 from novaproxy.database.pool import Connection, Pool, read, statement
 from novaproxy.http.paging import Place
 from novaproxy.orders.model import Order, OrderStatus
+
+log = structlog.get_logger("novaproxy.orders")
 
 _SQL = "novaproxy.orders"
 _BEGINNING = Place(datetime(9999, 1, 1, tzinfo=UTC), 2**63 - 1)
@@ -51,7 +54,7 @@ class OrderReader:
             row = await connection.fetchrow(statement(_SQL, "read_order"), account_id, uuid)
             if row is None:
                 return None
-            showcase = await self.shelf.at(row["revision"], connection)
+            showcase = await self.shelf.at(seen_revision(row), connection)
             sealer = await self.sealers.on(connection)
             return Found(_order(row, sealer), showcase, row["read_at"])
 
@@ -60,26 +63,55 @@ class OrderReader:
     async def page(
         self, account_id: int, after: Place | None, status: OrderStatus | None, limit: int
     ) -> FoundPage | None:
-        """Return at most *limit* orders behind *after*, newest first; None where there are none."""
-        begin = after or _BEGINNING
+        """Return at most *limit* orders behind *after*, newest first; None where there are none.
+
+        An order whose stored password was damaged is left out, and the log names it: it must not keep all the others
+        from their buyer, and to show it without credentials would say that it has none.
+        """
+        asked = _Asked(account_id, status)
 
         async def found(connection: Connection) -> FoundPage | None:
-            rows = await connection.fetch(
-                statement(_SQL, "list_orders"),
-                account_id,
-                begin.created_at,
-                begin.id,
-                status,
-                limit,
-            )
-            if not rows:
-                return None
-            showcase = await self.shelf.at(rows[0]["revision"], connection)
             sealer = await self.sealers.on(connection)
-            orders = [(Place(row["created_at"], row["id"]), _order(row, sealer)) for row in rows]
-            return FoundPage(orders, showcase, rows[0]["read_at"])
+            sound: list[tuple[asyncpg.Record, Order]] = []
+            place, wanted = after or _BEGINNING, limit
+            while wanted:
+                rows = await asked.rows(connection, place, wanted)
+                sound += [(row, order) for row in rows if (order := _sound_order(row, sealer)) is not None]
+                # A short page ends a list, so those left out are made up for; the last page is short by itself.
+                place, wanted = (_place(rows[-1]), limit - len(sound)) if len(rows) == wanted else (place, 0)
+            if not sound:
+                return None
+            newest = sound[0][0]
+            showcase = await self.shelf.at(seen_revision(newest), connection)
+            return FoundPage([(_place(row), order) for row, order in sound], showcase, newest["read_at"])
 
         return await read(self.pool, found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Whose orders are listed, and in which status; None: in any."""
+
+    account_id: int
+    status: OrderStatus | None
+
+    async def rows(self, connection: Connection, after: Place, limit: int) -> list[asyncpg.Record]:
+        """Return at most *limit* of them behind *after*."""
+        return await connection.fetch(
+            statement(_SQL, "list_orders"), self.account_id, after.created_at, after.id, self.status, limit
+        )
+
+
+def _place(row: asyncpg.Record) -> Place:
+    return Place(row["created_at"], row["id"])
+
+
+def _sound_order(row: asyncpg.Record, sealer: Sealer) -> Order | None:
+    try:
+        return _order(row, sealer)
+    except SealBroken as damaged:
+        log.error("order left out of a list: its password was damaged", order=str(damaged.order))
+        return None
 
 
 def _order(row: asyncpg.Record, sealer: Sealer) -> Order:

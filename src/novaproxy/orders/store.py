@@ -8,6 +8,7 @@ from typing import Any
 
 import asyncpg
 
+from novaproxy.catalog.store import Revision, seen_revision
 from novaproxy.database.pool import Connection, statement
 from novaproxy.orders.batch import Accepted, Ledgers
 from novaproxy.orders.model import Ask, Customer, Order
@@ -25,7 +26,7 @@ class Loaded:
     """The state that a batch is decided on, as of *now*, with its locks held."""
 
     now: datetime
-    revision: int
+    revision: Revision
     ledgers: Ledgers
 
 
@@ -59,7 +60,7 @@ async def load_batch(connection: Connection, asks: Sequence[Ask]) -> Loaded:
             customers[customer.account_id] = customer
             asking[place] = customer.account_id
             _note_key(row, asks[place], customer)
-    return Loaded(rows[0]["decided_at"], rows[0]["revision"] or 0, Ledgers(customers, uses_by_code, asking))
+    return Loaded(rows[0]["decided_at"], seen_revision(rows[0]), Ledgers(customers, uses_by_code, asking))
 
 
 def _asked_code(ask: Ask) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from novaproxy.catalog.listing import Listing
 from novaproxy.catalog.resource import BYTES_PER_GB
-from novaproxy.catalog.store import Shelf
+from novaproxy.catalog.store import Shelf, seen_revision
 from novaproxy.credentials.issue import new_name
 from novaproxy.credentials.seal import Sealer
 from novaproxy.database.pool import SoleConnection, statement
@@ -153,10 +153,10 @@ async def _decided(connection: SoleConnection, wished: Sequence[Wish], shelf: Sh
         )
         for row in rows
     }
-    revision: int = rows[0]["revision"]
+    revision = seen_revision(rows[0])
     showcase = await shelf.at(revision, connection)
     sold = sales(wished, accounts, showcase.listing, rows[0]["now"], chance)
-    return _Chunk(sold, list(entries(sold, accounts)), accounts, revision)
+    return _Chunk(sold, list(entries(sold, accounts)), accounts, revision.number)
 
 
 async def _write(connection: SoleConnection, chunk: _Chunk, sealer: Sealer) -> None:

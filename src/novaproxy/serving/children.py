@@ -21,6 +21,9 @@ START_SECONDS = 30.0
 KILL_SECONDS = DRAIN_SECONDS + 3.0
 """How long a process may take to end before it is killed."""
 
+_SUPERVISORS_OWN = ("NOVAPROXY_DATABASE_URL", "NOVAPROXY_DATABASE_OWNER_URL", "NOVAPROXY_SEALING_KEY")
+"""Secrets that a process gets with its orders, or has no business with: none of them is in its environment."""
+
 log = structlog.get_logger("novaproxy.supervisor")
 
 
@@ -97,6 +100,7 @@ def _launched(name: str, module: str, descriptors: tuple[int, ...] = ()) -> Chil
     process = subprocess.Popen(  # noqa: S603 -- our own module
         # -P: a file in the working directory is no module of ours.
         [sys.executable, "-P", "-m", module],
+        env={name: written for name, written in os.environ.items() if name not in _SUPERVISORS_OWN},
         stdin=subprocess.PIPE,
         pass_fds=descriptors,
         # In the terminal's group Ctrl-C would reach the processes before the supervisor can end them in order.

@@ -7,16 +7,24 @@ from dataclasses import dataclass
 from novaproxy.database.cluster import is_made
 from novaproxy.database.embedded import EmbeddedPostgres
 from novaproxy.database.pool import Target
+from novaproxy.database.preparing import Roles
+from novaproxy.database.roles import SERVICE, ServiceRole
+from novaproxy.errors import OperatorError
 from novaproxy.serving.progress import told_when_slow
 from novaproxy.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedDatabase:
-    """Where the database is, and the embedded server behind it where there is one."""
+    """As whom the database is reached, and the embedded server behind it where there is one."""
 
-    target: Target
+    roles: Roles
     server: EmbeddedPostgres | None
+
+    @property
+    def target(self) -> Target:
+        """Where the database is for the service's role."""
+        return self.roles.service
 
 
 @contextmanager
@@ -29,12 +37,21 @@ def opened_database(settings: Settings, tell: Callable[[str], None]) -> Iterator
         OperatorError: there is none to be had.
     """
     if settings.database_url is not None:
-        yield OpenedDatabase({"dsn": settings.database_url}, None)
+        owner = None if settings.database_owner_url is None else {"dsn": settings.database_owner_url}
+        yield OpenedDatabase(Roles({"dsn": settings.database_url}, owner), None)
         return
+    if settings.database_owner_url is not None:
+        raise OperatorError("NOVAPROXY_DATABASE_OWNER_URL counts beside NOVAPROXY_DATABASE_URL only: set both.")
     with ExitStack() as stack:
         with _told_start(settings, tell):
             server = stack.enter_context(EmbeddedPostgres(settings.data_dir, binaries=settings.postgres_binaries))
-        yield OpenedDatabase(server.address.arguments(), server)
+        yield OpenedDatabase(embedded_roles(server), server)
+
+
+def embedded_roles(server: EmbeddedPostgres) -> Roles:
+    """Return the two roles of the embedded database."""
+    service = server.service_address
+    return Roles(service.arguments(), server.address.arguments(), ServiceRole(SERVICE, service.password))
 
 
 def _told_start(settings: Settings, tell: Callable[[str], None]) -> AbstractContextManager[None]:

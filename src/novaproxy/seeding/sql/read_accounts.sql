@@ -6,7 +6,8 @@ SELECT account.id, account.balance_cents, account.ledger_version,
                 (SELECT created_at FROM transfer
                  WHERE transfer.account_id = account.id AND transfer.version = account.ledger_version)) AS last_at,
        COALESCE(counted.plan_ids, '{}') AS plan_ids, COALESCE(counted.plan_orders, '{}') AS plan_orders,
-       statement_timestamp() AS now, (SELECT max(id) FROM catalog_revision) AS revision
+       statement_timestamp() AS now, (SELECT id FROM catalog_revision ORDER BY id DESC LIMIT 1) AS revision,
+       (SELECT created_at FROM catalog_revision ORDER BY id DESC LIMIT 1) AS catalog_applied_at
 FROM account
 CROSS JOIN LATERAL (SELECT array_agg(plan_id) AS plan_ids, array_agg(orders) AS plan_orders
                     FROM account_plan

@@ -1,0 +1,32 @@
+"""The two roles of the tests' databases: the owner, as whom tests tamper, and the service's, as whom it works."""
+
+from pathlib import Path
+
+from novaproxy.database.migrate import Migration, migrate
+from novaproxy.database.pool import Target, opened_connection
+from novaproxy.database.roles import SERVICE, ServiceRole
+
+PASSWORD_FILE = "database-service-password"
+SERVICES_PASSWORD = "of-the-service"
+"""On the server of the run, also where it is reached by another way than its socket."""
+
+
+def service_role(target: Target) -> ServiceRole:
+    """Return the service's role on the embedded server of *target*; roles belong to a server, not to a database."""
+    kept = Path(target["host"]).parent / PASSWORD_FILE
+    return ServiceRole(SERVICE, kept.read_text().strip() if kept.exists() else SERVICES_PASSWORD)
+
+
+def as_service(target: Target) -> Target:
+    """Return *target* for the service's role."""
+    role = service_role(target)
+    return {**target, "user": role.name, "password": role.password}
+
+
+async def migrated(target: Target) -> list[Migration]:
+    """Migrate a database as its owner, with the service's role beside him."""
+    connection = await opened_connection(target)
+    try:
+        return await migrate(connection, service_role(target))
+    finally:
+        await connection.close()
