@@ -188,7 +188,7 @@ def serving(target: Target) -> Iterator[str]:
     server: list[_Server] = []
 
     async def serve() -> None:
-        async with opened_shop(as_service(target), SEALING_KEY) as app:
+        async with opened_shop(as_service(target), (SEALING_KEY,)) as app:
             config = uvicorn.Config(
                 app,
                 http=BoundedHttp,

@@ -17,7 +17,8 @@ from novaproxy.accounts.asking import asked_token_hash, asking_account
 from novaproxy.accounts.model import Account
 from novaproxy.catalog.api import PlanPages
 from novaproxy.catalog.store import Shelf
-from novaproxy.credentials.seal import Sealers
+from novaproxy.credentials.keys import Keys
+from novaproxy.credentials.seal import KeyNotGiven, Sealers
 from novaproxy.database.migrate import is_current
 from novaproxy.database.outage import OutageWatch
 from novaproxy.database.pool import Pool, Target, facts, is_outage, opened_pool, read
@@ -122,6 +123,10 @@ class Answered:
             case _ if is_outage(error):
                 self._outage.met(error)
                 return Unavailable()
+            case KeyNotGiven():
+                # Another service of the shop has the key, and this one will when it is started again.
+                log.error("sealing key not given", request_id=scope.get(REQUEST_ID), order=str(error.order))
+                return Unavailable()
             case _:
                 log.error("request failed", request_id=scope.get(REQUEST_ID), **facts(error))
                 return ServerFault()
@@ -160,14 +165,14 @@ class Watched:
 
 
 @asynccontextmanager
-async def opened_shop(database: Target, sealing_key: bytes, watched: Watched | None = None) -> AsyncIterator[Edge]:
+async def opened_shop(database: Target, sealing_keys: Keys, watched: Watched | None = None) -> AsyncIterator[Edge]:
     """Give the service on *database*; when the block ends, orders under way are answered first."""
     watched = watched or Watched()
     pool = await opened_pool(database)
     # Orders that wait for a lock have connections of their own: nobody who reads stands behind them.
     aside = await opened_pool(database)
     shelf = Shelf()
-    sealers = Sealers(sealing_key)
+    sealers = Sealers(sealing_keys)
     metrics = Metrics(version("novaproxy"), watched.shared)
     outage = OutageWatch(pool)
     desk = OrderDesk(database, aside, shelf, sealers, metrics, outage)

@@ -175,7 +175,8 @@ class Settings:
         str | None,
         Setting(
             "NOVAPROXY_SEALING_KEY",
-            "The key that seals the proxy passwords at rest: 32 random bytes in base64.",
+            "The key that seals the proxy passwords at rest: 32 random bytes in base64. Several, commas between: the "
+            "first seals, the others still open.",
             unset="`sealing.key` in the data directory, made at the first start",
             is_secret=True,
         ),
@@ -184,7 +185,8 @@ class Settings:
         Path | None,
         Setting(
             "NOVAPROXY_PG_BIN",
-            "The directory of `initdb` and `postgres`, for the built-in database.",
+            "The directory of PostgreSQL's programs: of `initdb` and `postgres` for the built-in database, of "
+            "`pg_dump`, `pg_restore` and `psql` for backups.",
             unset="those that came with NovaProxy, else those on `PATH`",
             read=Path,
         ),

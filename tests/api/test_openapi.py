@@ -74,7 +74,7 @@ def test_the_description_is_valid_openapi_3_1(described: Described) -> None:
 
 
 async def test_every_route_is_described_and_nothing_else(database: Target, described: Described) -> None:
-    async with opened_shop(database, SEALING_KEY) as edge:
+    async with opened_shop(database, (SEALING_KEY,)) as edge:
         # The composition root alone knows the routes, and shows them to nobody.
         routes = edge._app._app.router.routes  # type: ignore[attr-defined]  # noqa: SLF001 -- as above
         served = {

@@ -27,6 +27,10 @@ ASKED = [
     ("order", "deactivate", ORDER),
     ("order", "activate", ORDER),
     ("audit",),
+    ("backup", "shop.novaproxy"),
+    ("key", "list"),
+    ("key", "rotate"),
+    ("key", "reseal"),
     ("catalog", "export"),
 ]
 TOLD = (

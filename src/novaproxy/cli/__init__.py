@@ -26,7 +26,14 @@ INTERRUPTED = 130
 
 _TYPERS_OWN = ("install_completion", "show_completion")
 
-_GROUPS = {"catalog": "catalog", "account": "accounts", "token": "tokens", "order": "orders", "seed": "seed"}
+_GROUPS = {
+    "catalog": "catalog",
+    "account": "accounts",
+    "token": "tokens",
+    "order": "orders",
+    "key": "keys",
+    "seed": "seed",
+}
 
 
 def commands(asked: str | None = None) -> typer.Typer:

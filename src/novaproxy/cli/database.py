@@ -4,8 +4,8 @@ import asyncio
 import os
 import sys
 import warnings
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,10 +13,10 @@ import asyncpg
 
 from novaproxy.cli.terminal import Progress
 from novaproxy.database.cluster import is_made
-from novaproxy.database.pool import CONNECT_TIMEOUT_SECONDS, OUTAGES, SoleConnection
+from novaproxy.database.pool import CONNECT_TIMEOUT_SECONDS, OUTAGES, SoleConnection, Target
 from novaproxy.database.preparing import NO_ADDRESS, Roles, entered, prepared
 from novaproxy.errors import OperatorError
-from novaproxy.serving.database import opened_database
+from novaproxy.serving.database import OpenedDatabase, opened_database
 from novaproxy.settings import ADDRESS_FAULT, Settings, read_settings
 
 Result = TypeVar("Result")
@@ -48,6 +48,26 @@ def run(
     Raises:
         OperatorError: there is no database, or it cannot be used.
     """
+    with _opened(progress, makes_database=makes_database) as database:
+        return asyncio.run(run_on(database.roles, work))
+
+
+def run_with_target(
+    work: Callable[[SoleConnection, Target], Awaitable[Result]], progress: Progress | None = None
+) -> Result:
+    """Return what *work* returns, given the owner's connection and where it leads, for programs of PostgreSQL's.
+
+    Nothing is migrated: the database stays as it is.
+
+    Raises:
+        OperatorError: there is no database, or it cannot be used.
+    """
+    with _opened(progress, makes_database=False) as database:
+        return asyncio.run(run_as_owner(database.roles, work))
+
+
+@contextmanager
+def _opened(progress: Progress | None, *, makes_database: bool) -> Iterator[OpenedDatabase]:
     given = settings()
     if not makes_database and not has_database(given):
         raise OperatorError(
@@ -55,7 +75,7 @@ def run(
             "'novaproxy catalog apply FILE', or set NOVAPROXY_DATA_DIR."
         )
     with opened_database(given, tell_terminal) as database, progress or Progress():
-        return asyncio.run(run_on(database.roles, work))
+        yield database
 
 
 def has_database(given: Settings) -> bool:
@@ -96,6 +116,22 @@ async def run_on(roles: Roles, work: Callable[[SoleConnection], Awaitable[Result
             await _left(ready)
 
     return await entered_by(roles, worked)
+
+
+async def run_as_owner(roles: Roles, work: Callable[[SoleConnection, Target], Awaitable[Result]]) -> Result:
+    """Return what *work* returns, given a connection of the owner and where it leads; nothing is migrated.
+
+    Raises:
+        OperatorError: as ``run_on``.
+    """
+    owner = roles.owner or roles.service
+
+    async def worked(connection: "SoleConnection | None") -> Result:
+        if connection is None:
+            raise AssertionError("no migration makes the owner")
+        return await work(connection, owner)
+
+    return await entered_by(Roles(owner), worked)
 
 
 async def entered_by(roles: Roles, work: Callable[["SoleConnection | None"], Awaitable[Result]]) -> Result:

@@ -21,7 +21,7 @@ from novaproxy.cli.tables import text_of
 from novaproxy.cli.terminal import Progress
 from novaproxy.cli.usage import TaughtCommand, examples, group
 from novaproxy.credentials.issue import LENGTH
-from novaproxy.credentials.seal import SealBroken, Sealer, installation_key, registered_sealer
+from novaproxy.credentials.seal import KeyNotGiven, SealBroken, Sealer, using_sealer
 from novaproxy.database.pool import SoleConnection
 from novaproxy.errors import OperatorError
 from novaproxy.ledger.store import Entry, read_order_entries
@@ -267,14 +267,13 @@ def _checked(what: str, written: str) -> str:
 
 async def _sealer(connection: SoleConnection) -> Sealer:
     given = settings()
-    key = await installation_key(connection, given.sealing_key, given.key_file)
-    return await registered_sealer(connection, key)
+    return await using_sealer(connection, given.sealing_key, given.key_file)
 
 
 async def _opened(connection: SoleConnection, order: OrderRow) -> str | None:
-    if order.password_sealed is None:
+    if order.password_sealed is None or order.sealing_key_id is None:
         return None
     try:
-        return (await _sealer(connection)).opened(order.password_sealed, order.uuid)
-    except SealBroken as error:
+        return (await _sealer(connection)).opened(order.password_sealed, order.uuid, order.sealing_key_id)
+    except (KeyNotGiven, SealBroken) as error:
         raise OperatorError(f"{error}.") from error

@@ -11,7 +11,7 @@ from novaproxy.cli.output import complain, say
 from novaproxy.cli.shown import with_currency
 from novaproxy.cli.terminal import Progress
 from novaproxy.cli.usage import TaughtCommand, examples, group
-from novaproxy.credentials.seal import installation_key, registered_sealer
+from novaproxy.credentials.seal import using_sealer
 from novaproxy.database.pool import SoleConnection
 from novaproxy.errors import OperatorError
 from novaproxy.money import AMOUNT_CEILING_CENTS, parsed_cents, text_cents
@@ -98,8 +98,7 @@ def orders(
         if not beside:
             await check_alone(connection)
         given = settings()
-        key = await installation_key(connection, given.sealing_key, given.key_file)
-        sealer = await registered_sealer(connection, key)
+        sealer = await using_sealer(connection, given.sealing_key, given.key_file)
         past = Past(count, days, seed)
         return await seed_orders(
             connection, past, sealer, lambda loaded: progress.tell(f"{loaded} of {count} orders ...")

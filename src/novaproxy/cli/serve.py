@@ -14,7 +14,8 @@ import typer
 from novaproxy.cli.database import run_on, settings
 from novaproxy.cli.output import ReaderGone, flush, say
 from novaproxy.cli.usage import examples
-from novaproxy.credentials.seal import installation_key
+from novaproxy.credentials.keys import Keys
+from novaproxy.credentials.seal import installation_keys, registered_sealer
 from novaproxy.database.pool import SoleConnection
 from novaproxy.errors import OperatorError
 from novaproxy.serving.children import Service
@@ -76,13 +77,13 @@ def _serve(given: Settings, listener: Listener, workers: int, demo: bool, *, mig
     listener.bind()
     with opened_database(given, _tell) as database:
         with told_when_slow("Bringing the database up to date ...", _tell):
-            key, shop = asyncio.run(
+            keys, shop = asyncio.run(
                 run_on(database.roles, lambda connection: _prepared(connection, given, demo), migrates=migrates)
             )
         listener.listen()
         service = Service(
             database.target,
-            key,
+            keys,
             listener.bound,
             log_format=given.log_format,
             metrics_token=given.metrics_token,
@@ -92,10 +93,11 @@ def _serve(given: Settings, listener: Listener, workers: int, demo: bool, *, mig
         supervisor.run(lambda: _announce(listener.address, shop, given))
 
 
-async def _prepared(connection: SoleConnection, given: Settings, demo: bool) -> tuple[bytes, Demo | None]:
-    key = await installation_key(connection, given.sealing_key, given.key_file)
+async def _prepared(connection: SoleConnection, given: Settings, demo: bool) -> tuple[Keys, Demo | None]:
+    keys = await installation_keys(connection, given.sealing_key, given.key_file)
+    await registered_sealer(connection, *keys)
     shop = await opened_demo(connection, given.data_dir / "demo-token") if demo else None
-    return key, shop
+    return keys, shop
 
 
 def _tell(sentence: str) -> None:

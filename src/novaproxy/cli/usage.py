@@ -41,7 +41,21 @@ class TaughtCommand(TyperCommand):
 class Commands(TyperGroup):
     """All commands, in the order in which a shop is opened and run."""
 
-    ORDER = ("serve", "catalog", "account", "token", "order", "audit", "migrate", "seed", "settings", "completion")
+    ORDER = (
+        "serve",
+        "catalog",
+        "account",
+        "token",
+        "order",
+        "audit",
+        "backup",
+        "restore",
+        "key",
+        "migrate",
+        "seed",
+        "settings",
+        "completion",
+    )
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401 -- typer's own context
         """Return the names of the commands."""

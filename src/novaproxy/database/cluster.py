@@ -114,7 +114,7 @@ def make_cluster(cluster: Path, binaries: Binaries, password: str, *, durable: b
             _create_database(path, (*descriptors, lock), binaries)
         _configure(new)
         new.rename(cluster)
-        _sync(cluster.parent)
+        sync_directory(cluster.parent)
     finally:
         shutil.rmtree(new, ignore_errors=True)
 
@@ -156,7 +156,8 @@ def _configure(cluster: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _sync(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
+    """Bring the names in *directory* to the disk."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -93,8 +93,8 @@ class EmbeddedPostgres:
         self._address: Address | None = None
 
     def __enter__(self) -> Self:
-        with _told(self._data_dir):
-            _make_directory(self._data_dir)
+        with told_faults(self._data_dir):
+            made_directory(self._data_dir)
             with self._exclusive() as lock:
                 self._use = UseLock(self._data_dir / "use.lock")
                 try:
@@ -108,7 +108,7 @@ class EmbeddedPostgres:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            with _told(self._data_dir), self._exclusive():
+            with told_faults(self._data_dir), self._exclusive():
                 self._leave()
         finally:
             self._release()
@@ -127,7 +127,7 @@ class EmbeddedPostgres:
 
     def alive(self) -> bool:
         """Return whether the server's process is there; costs no more than reading two small files."""
-        with _told(self._data_dir):
+        with told_faults(self._data_dir):
             return self._server.pid() is not None
 
     def revive(self) -> None:
@@ -136,7 +136,7 @@ class EmbeddedPostgres:
         Raises:
             OperatorError: it does not start.
         """
-        with _told(self._data_dir), self._exclusive() as lock:
+        with told_faults(self._data_dir), self._exclusive() as lock:
             self._address = self._running(lock)
 
     def _exclusive(self) -> AbstractContextManager[int]:
@@ -186,7 +186,7 @@ class EmbeddedPostgres:
         self._address = None
 
 
-def _make_directory(data_dir: Path) -> None:
+def made_directory(data_dir: Path) -> None:
     """Make the data directory; root's lets the unprivileged account pass through, and read nothing."""
     if not data_dir.is_dir():
         data_dir.parent.mkdir(parents=True, exist_ok=True)
@@ -194,7 +194,7 @@ def _make_directory(data_dir: Path) -> None:
 
 
 @contextmanager
-def _told(data_dir: Path) -> Iterator[None]:
+def told_faults(data_dir: Path) -> Iterator[None]:
     """Turn an error of the operating system into a sentence for the operator."""
     try:
         yield

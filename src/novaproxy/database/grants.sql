@@ -33,6 +33,9 @@ GRANT SELECT, INSERT, DELETE ON audit_run TO :"service";
 
 GRANT SELECT ON schema_migration, schema_grant TO :"service";
 
+-- A backup reads where the numbering stands.
+GRANT SELECT ON ALL SEQUENCES IN SCHEMA :"schema" TO :"service";
+
 -- Loads in bulk take their ids beforehand.
 GRANT USAGE ON SEQUENCE account_id_seq, orders_id_seq TO :"service";
 

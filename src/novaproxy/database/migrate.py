@@ -128,6 +128,15 @@ async def lacks(connection: Connection) -> str | None:
     return None if held == grants_checksum() else "this role has not the rights that this NovaProxy needs"
 
 
+async def hold_migrations(connection: SoleConnection) -> None:
+    """Let no service and no command of the shop change the schema until *connection* ends.
+
+    Raises:
+        asyncpg.LockNotAvailableError: somebody changes it, and does not end.
+    """
+    await connection.execute("SELECT pg_advisory_lock($1)", _ADVISORY_LOCK)
+
+
 async def is_current(connection: Connection) -> bool:
     """Return whether every migration of this version is applied, and the role of *connection* may see it."""
     newest = max(migration.version for migration in migrations())

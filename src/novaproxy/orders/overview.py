@@ -34,6 +34,7 @@ class OrderRow:
     idempotency_key: str | None
     username: str | None
     password_sealed: bytes | None
+    sealing_key_id: int | None
     initial_bytes: int | None
     consumed_bytes: int
     expires_at: datetime | None
@@ -125,6 +126,7 @@ def _order(row: asyncpg.Record) -> OrderRow:
         idempotency_key=row["idempotency_key"],
         username=row["username"],
         password_sealed=row["password_sealed"],
+        sealing_key_id=row["sealing_key_id"],
         initial_bytes=row["initial_bytes"],
         consumed_bytes=row["consumed_bytes"],
         expires_at=row["expires_at"],

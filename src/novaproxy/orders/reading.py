@@ -55,7 +55,7 @@ class OrderReader:
             if row is None:
                 return None
             showcase = await self.shelf.at(seen_revision(row), connection)
-            sealer = await self.sealers.on(connection)
+            sealer = await self.sealers.opening(connection, [row["sealing_key_id"]])
             return Found(_order(row, sealer), showcase, row["read_at"])
 
         return await read(self.pool, found)
@@ -71,11 +71,11 @@ class OrderReader:
         asked = _Asked(account_id, status)
 
         async def found(connection: Connection) -> FoundPage | None:
-            sealer = await self.sealers.on(connection)
             sound: list[tuple[asyncpg.Record, Order]] = []
             place, wanted = after or _BEGINNING, limit
             while wanted:
                 rows = await asked.rows(connection, place, wanted)
+                sealer = await self.sealers.opening(connection, {row["sealing_key_id"] for row in rows})
                 sound += [(row, order) for row in rows if (order := _sound_order(row, sealer)) is not None]
                 # A short page ends a list, so those left out are made up for; the last page is short by itself.
                 place, wanted = (_place(rows[-1]), limit - len(sound)) if len(rows) == wanted else (place, 0)
@@ -126,7 +126,7 @@ def _order(row: asyncpg.Record, sealer: Sealer) -> Order:
         net_cents=row["net_cents"],
         options=row["options"].encode(),
         username=row["username"],
-        password=None if sealed is None else sealer.opened(sealed, row["uuid"]),
+        password=None if sealed is None else sealer.opened(sealed, row["uuid"], row["sealing_key_id"]),
         initial_bytes=row["initial_bytes"],
         consumed_bytes=row["consumed_bytes"],
         expires_at=row["expires_at"],

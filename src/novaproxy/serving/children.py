@@ -32,7 +32,7 @@ class Service:
     """What all processes of a service are told; *metrics_token* opens ``/metrics`` from elsewhere."""
 
     target: Target
-    sealing_key: bytes = field(repr=False)
+    sealing_keys: tuple[bytes, ...] = field(repr=False)
     listener: socket.socket
     log_format: LogFormat = LogFormat.LOGFMT
     metrics_token: str | None = field(default=None, repr=False)
@@ -127,7 +127,7 @@ def started_worker(service: Service, place: str, directory: str | None) -> Child
             log_format=service.log_format,
             metrics_directory=directory,
             place=place,
-            sealing_key=service.sealing_key,
+            sealing_keys=service.sealing_keys,
             metrics_token=service.metrics_token,
             has_access_log=service.has_access_log,
             listener=descriptors[0],

@@ -37,8 +37,7 @@ def opened_database(settings: Settings, tell: Callable[[str], None]) -> Iterator
         OperatorError: there is none to be had.
     """
     if settings.database_url is not None:
-        owner = None if settings.database_owner_url is None else {"dsn": settings.database_owner_url}
-        yield OpenedDatabase(Roles({"dsn": settings.database_url}, owner), None)
+        yield OpenedDatabase(own_roles(settings), None)
         return
     if settings.database_owner_url is not None:
         raise OperatorError("NOVAPROXY_DATABASE_OWNER_URL counts beside NOVAPROXY_DATABASE_URL only: set both.")
@@ -46,6 +45,12 @@ def opened_database(settings: Settings, tell: Callable[[str], None]) -> Iterator
         with _told_start(settings, tell):
             server = stack.enter_context(EmbeddedPostgres(settings.data_dir, binaries=settings.postgres_binaries))
         yield OpenedDatabase(embedded_roles(server), server)
+
+
+def own_roles(settings: Settings) -> Roles:
+    """Return the roles of the operator's own database."""
+    owner = None if settings.database_owner_url is None else {"dsn": settings.database_owner_url}
+    return Roles({"dsn": settings.database_url}, owner)
 
 
 def embedded_roles(server: EmbeddedPostgres) -> Roles:

@@ -28,7 +28,7 @@ class WorkerOrders(DutyOrders, frozen=True, kw_only=True):
     accepts.
     """
 
-    sealing_key: bytes
+    sealing_keys: tuple[bytes, ...]
     metrics_token: str | None
     has_access_log: bool
     listener: int

@@ -46,7 +46,7 @@ class _Server(uvicorn.Server):
 
 async def _serve(orders: WorkerOrders) -> None:
     watched = Watched(shared_figures(orders), orders.metrics_token, orders.has_access_log)
-    async with opened_shop(orders.database, orders.sealing_key, watched) as shop:
+    async with opened_shop(orders.database, orders.sealing_keys, watched) as shop:
         server = _Server(_config(shop), orders.ready)
 
         def end() -> None:

@@ -3,8 +3,8 @@
 SELECT orders.id, orders.uuid, account.email AS account_email, plan.slug AS plan_slug, orders.status,
        orders.gross_cents, orders.discount_cents, orders.net_cents, discount_code.code AS discount_code,
        orders.bandwidth_gb, orders.term, orders.options, orders.catalog_revision, orders.idempotency_key,
-       orders.username, orders.password_sealed, meter.initial_bytes, meter.consumed_bytes, orders.expires_at,
-       orders.created_at, orders.updated_at, now() AS read_at
+       orders.username, orders.password_sealed, orders.sealing_key_id, meter.initial_bytes, meter.consumed_bytes,
+       orders.expires_at, orders.created_at, orders.updated_at, now() AS read_at
 FROM orders
 JOIN account ON account.id = orders.account_id
 JOIN plan ON plan.id = orders.plan_id
