@@ -1,4 +1,7 @@
-"""The line between the service and PostgreSQL, as a proxy on loopback that breaks it at the worst moment: at COMMIT."""
+"""The line between the service and PostgreSQL, as a proxy on loopback that breaks it at the worst moment: at COMMIT.
+
+It also stops a transaction at any of its round trips, for whoever kills somebody there.
+"""
 
 import asyncio
 import threading
@@ -11,6 +14,7 @@ from novaproxy.database.pool import Target
 
 _CHUNK_BYTES = 65_536
 _START_SECONDS = 10
+_HEAD_BYTES = 1_024
 
 
 class Fate(Enum):
@@ -32,16 +36,68 @@ class Fate(Enum):
     """The COMMIT is done and the line stays up, but nothing comes through it any more."""
 
 
+class Place(Enum):
+    """Where on its way a round trip stops."""
+
+    UNSENT = "not sent"
+    """The server does not hear of it."""
+
+    UNANSWERED = "not answered"
+    """The server has done it; nobody hears the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Which round trip stops: the *trip*-th since *since*, on the first connection whose first words held *marker*.
+
+    An empty *since* counts from the connection's beginning. Whatever comes behind it on this connection stops too.
+    """
+
+    marker: bytes
+    trip: int
+    place: Place
+    since: bytes = b"BEGIN;"
+
+
+@dataclass(slots=True)
+class _Carried:
+    """One connection as its bytes go by: its first words, the round trips since the stop's *since*, how it stopped."""
+
+    head: bytes = b""
+    trip: int = 0
+    is_stopped: bool = False
+    is_mute: bool = False
+
+    def is_next(self, stop: Stop, message: bytes) -> bool:
+        """Count *message*, and return whether it is the one that stops."""
+        if stop.marker not in self.head:
+            return False
+        if stop.since and stop.since in message:
+            self.trip = 1
+        elif self.trip or not stop.since:
+            self.trip += 1
+        return self.trip == stop.trip
+
+
 @dataclass(slots=True)
 class DatabaseLine:
-    """A proxy on 127.0.0.1. *fates* are those of the next COMMITs, in their order; *met* of them were met."""
+    """A proxy on 127.0.0.1. *fates* are those of the next COMMITs, in their order; *met* of them were met.
+
+    Only connections whose first words hold *marker* meet one.
+    *stop* is that of the next round trip that it names; *stopped* tells that it was met.
+    """
 
     upstream: Target
     fates: list[Fate] = field(default_factory=list)
     met: int = 0
+    marker: bytes = b""
     delay_seconds: float = 1.0
     port: int = 0
     is_down: bool = False
+    stop: Stop | None = None
+    stopped: threading.Event = field(default_factory=threading.Event)
+    trips: int = 0
+    """The highest round trip that was counted since the last stop was set."""
     released: threading.Event = field(default_factory=threading.Event)
     _loop: asyncio.AbstractEventLoop | None = None
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
@@ -83,11 +139,16 @@ class DatabaseLine:
             to_service.transport.abort()
             return
         self._writers |= {to_service, to_server}
-        down = asyncio.create_task(self._copy(from_server, to_service))
+        carried = _Carried()
+        down = asyncio.create_task(self._copy(from_server, to_service, carried))
         try:
             with suppress(ConnectionError):
                 while message := await from_service.read(_CHUNK_BYTES):
-                    fate = self._fate(message)
+                    if carried.is_stopped or self._stops(carried, message):
+                        if carried.is_mute:
+                            to_server.write(message)
+                        continue
+                    fate = self._fate(carried, message)
                     if fate is not None and not await self._meet(
                         fate, message, from_server, to_server, to_service, down
                     ):
@@ -101,15 +162,43 @@ class DatabaseLine:
             to_service.close()
             to_server.close()
 
-    def _fate(self, message: bytes) -> Fate | None:
-        if b"COMMIT;" not in message or self.met >= len(self.fates):
+    def stop_at(self, stop: Stop) -> None:
+        """Stop the next round trip that *stop* names."""
+        self.stopped.clear()
+        self.trips = 0
+        self.stop = stop
+
+    def _stops(self, carried: _Carried, message: bytes) -> bool:
+        """Return whether *carried* stops at *message*; a stop is met once."""
+        if len(carried.head) < _HEAD_BYTES:
+            carried.head += message
+        if self.stop is None:
+            return False
+        is_met = carried.is_next(self.stop, message)
+        self.trips = max(self.trips, carried.trip)
+        if not is_met:
+            return False
+        carried.is_stopped = True
+        carried.is_mute = self.stop.place is Place.UNANSWERED
+        self.stop = None
+        if not carried.is_mute:
+            self.stopped.set()
+        return True
+
+    def _fate(self, carried: _Carried, message: bytes) -> Fate | None:
+        if b"COMMIT;" not in message or self.marker not in carried.head or self.met >= len(self.fates):
             return None
         self.met += 1
         return self.fates[self.met - 1]
 
-    async def _copy(self, from_server: asyncio.StreamReader, to_service: asyncio.StreamWriter) -> None:
+    async def _copy(
+        self, from_server: asyncio.StreamReader, to_service: asyncio.StreamWriter, carried: _Carried
+    ) -> None:
         with suppress(ConnectionError):
             while message := await from_server.read(_CHUNK_BYTES):
+                if carried.is_stopped:
+                    self.stopped.set()
+                    continue
                 to_service.write(message)
                 await to_service.drain()
         to_service.close()

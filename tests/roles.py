@@ -19,8 +19,15 @@ def service_role(target: Target) -> ServiceRole:
 
 def as_service(target: Target) -> Target:
     """Return *target* for the service's role."""
+    if target["user"] == SERVICE:
+        return target
     role = service_role(target)
     return {**target, "user": role.name, "password": role.password}
+
+
+def through(line: Target, target: Target) -> Target:
+    """Return *line*, another way to *target*, for the service's role."""
+    return {**as_service(target), "host": line["host"], "port": line["port"]}
 
 
 async def migrated(target: Target) -> list[Migration]:

@@ -1,23 +1,16 @@
 """Errors that PostgreSQL raises in the middle of a batch: no 500 where a retry would do, nobody else suffers (T7)."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 import structlog
 
+from injections import ALWAYS, injected
 from shop import Buyer, Shop
 from volleys import Asked, volley
 
-ALWAYS = 1_000_000
 GIGABYTE: dict[str, Any] = {"plan": "mobile", "bandwidth": 1}
-MOMENTS = {
-    "insert": "BEFORE INSERT ON orders",
-    "charge": "BEFORE INSERT ON transfer",
-    "balance": "BEFORE UPDATE ON account",
-    "commit": "AFTER INSERT ON orders DEFERRABLE INITIALLY DEFERRED",
-}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -26,28 +19,6 @@ def plain_logs() -> Iterator[None]:
     structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.LogfmtRenderer()])
     yield
     structlog.reset_defaults()
-
-
-@contextmanager
-def injected(shop: Shop, buyer: Buyer, sqlstate: str, times: int, moment: str = "insert") -> Iterator[None]:
-    """Raise *sqlstate* the first *times* times that an order of *buyer* is written."""
-    account = "NEW.id" if moment == "balance" else "NEW.account_id"
-    kind, table = ("CONSTRAINT TRIGGER" if moment == "commit" else "TRIGGER"), MOMENTS[moment].split(" ")[3]
-    # A sequence counts on where the transaction that it counts is rolled back.
-    shop.sql("CREATE SEQUENCE injections")
-    shop.sql("GRANT USAGE ON SEQUENCE injections TO PUBLIC")
-    shop.sql(
-        "CREATE FUNCTION inject() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-        f"IF {account} = {buyer.account_id} AND nextval('injections') <= {times} "
-        f"THEN RAISE EXCEPTION 'injected' USING ERRCODE = '{sqlstate}'; END IF; RETURN NEW; END $$",
-    )
-    shop.sql(f"CREATE {kind} injected {MOMENTS[moment]} FOR EACH ROW EXECUTE FUNCTION inject()")
-    try:
-        yield
-    finally:
-        shop.sql(f"DROP TRIGGER injected ON {table}")
-        shop.sql("DROP FUNCTION inject")
-        shop.sql("DROP SEQUENCE injections")
 
 
 def together(shop: Shop, *buyers: Buyer) -> list[Asked]:

@@ -6,9 +6,13 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
+from subprocess import DEVNULL
+from uuid import UUID
 
 import pytest
 
+from commands import Operator, database_url
 from market import GIGABYTE, Market, assert_sold, opened_market
 from novaproxy.accounts.store import revoke_token
 from novaproxy.database.pool import SoleConnection, Target
@@ -17,6 +21,7 @@ from shop import CATALOG, Buyer, on_connection
 from volleys import Answer
 
 ROUNDS = 3 * EFFORT
+WAITS = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 LOCK_ACCOUNT = "SELECT FROM account WHERE id = $1 FOR UPDATE"
 
 
@@ -234,3 +239,20 @@ def test_a_locked_code_does_not_stop_orders_without_it(market: Market) -> None:
             answer.assert_asks_for_patience()
         assert max(answer.seconds for answer in answers) < 10
         assert {answer.status for answer in answers[1::2]} == {201}
+
+
+def test_an_operators_command_that_waits_lets_orders_pass(market: Market, tmp_path: Path) -> None:
+    (buyer,) = market.buyers(1, 100_00)
+    uuid = UUID(market.shop.order(buyer, plan="by-hand", bandwidth=1).json()["uuid"])
+    operator = Operator(tmp_path, {"NOVAPROXY_DATABASE_URL": database_url(market.shop.target)})
+
+    with held(market.shop.target, "SELECT FROM orders WHERE uuid = $1 FOR UPDATE", uuid):
+        failing = operator.start("order", "fail", str(uuid), "--reason", "r", stdout=DEVNULL, stderr=DEVNULL)
+        within(20, lambda: bool(market.shop.value(WAITS)), "the command waits")
+        placed = [market.at_once([(buyer, GIGABYTE, None)]) for _ in range(6)]
+        assert failing.poll() is None, "the command did not wait"
+    assert failing.wait(20) == 0
+
+    assert {answer.status for (answer,) in placed} == {201}
+    assert max(answer.seconds for (answer,) in placed) < 2
+    assert market.shop.balance_cents(buyer) == 100_00 - 6 * 8_00

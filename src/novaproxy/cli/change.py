@@ -1,9 +1,15 @@
 """Commands that change the shop: whoever asked hears whether it was done, however the command ends."""
 
+import asyncio
+import random
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TypeVar
+
+import asyncpg
+from asyncpg.transaction import Transaction
 
 from novaproxy.cli.database import run
 from novaproxy.cli.output import ReaderGone, complain, flush, say
@@ -13,6 +19,14 @@ from novaproxy.errors import OperatorError
 
 Prepared = TypeVar("Prepared")
 
+LOCK_TIMEOUT_MS = 300
+"""How long a change waits for one lock while it may hold others: shorter than an order of these accounts waits."""
+
+LOCKS_SECONDS = 30.0
+"""How long a change tries to get all its locks."""
+
+_PAUSE_SECONDS = (0.1, 0.5)
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -20,6 +34,10 @@ class Answer:
 
     lines: Sequence[str]
     done: str
+
+
+Work = Callable[[SoleConnection], Awaitable[Answer]]
+"""What a change does inside its transaction; done again where somebody else held what it needs."""
 
 
 def answered(done: str, *more: str) -> Answer:
@@ -52,18 +70,9 @@ class _Course:
     stage: _Stage = _Stage.UNDONE
     done: str = ""
 
-    async def commit(self, connection: SoleConnection, work: Callable[[SoleConnection], Awaitable[Answer]]) -> None:
+    async def commit(self, connection: SoleConnection, work: Work) -> None:
         """Do *work* in one transaction, and print its answer before the database is closed and stopped."""
-        transaction = connection.transaction()
-        await transaction.start()
-        try:
-            answer = await work(connection)
-            if self.unmade is not None:
-                self.stage = _Stage.SHOWN
-                self._print(answer)
-        except BaseException:
-            await rolled_back(transaction)
-            raise
+        transaction, answer = await self._made(connection, work)
         before, self.stage, self.done = self.stage, _Stage.COMMITTING, answer.done
         try:
             await transaction.commit()
@@ -74,6 +83,32 @@ class _Course:
         self.stage = _Stage.DONE
         if self.unmade is None:
             self._print(answer)
+
+    async def _made(self, connection: SoleConnection, work: Work) -> tuple[Transaction, Answer]:
+        """Return the transaction in which *work* is done, open, and its answer, once it has all the locks it needs.
+
+        It waits a moment for each, and then lets go of all of them: what it has already, orders would wait for.
+        """
+        deadline = time.monotonic() + LOCKS_SECONDS
+        while True:
+            transaction = connection.transaction()
+            await transaction.start()
+            try:
+                await connection.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
+                answer = await work(connection)
+                if self.unmade is not None:
+                    self.stage = _Stage.SHOWN
+                    self._print(answer)
+            except asyncpg.LockNotAvailableError:
+                await rolled_back(transaction)
+                if time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(random.uniform(*_PAUSE_SECONDS))  # noqa: S311 -- spreads retries, guards nothing
+            except BaseException:
+                await rolled_back(transaction)
+                raise
+            else:
+                return transaction, answer
 
     def _print(self, answer: Answer) -> None:
         self.progress.end()

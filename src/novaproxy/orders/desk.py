@@ -18,6 +18,7 @@ import structlog
 
 from novaproxy.catalog.store import Shelf
 from novaproxy.credentials.seal import Sealers
+from novaproxy.database.line import Line
 from novaproxy.database.outage import OutageWatch
 from novaproxy.database.pool import (
     BY_KEY,
@@ -27,11 +28,9 @@ from novaproxy.database.pool import (
     RETRIED,
     Connection,
     Pool,
-    SoleConnection,
     Target,
     facts,
     is_outage,
-    opened_connection,
     transaction,
 )
 from novaproxy.errors import Refusal
@@ -47,9 +46,18 @@ LONGEST_QUEUE = 1_024
 HOT_LOCK_TIMEOUT = "1s"
 """How long the common batch waits for a lock, before its accounts are served aside where each may wait longer."""
 
+PATIENCE_SECONDS = 1.5
+"""How long the next batch waits for one under way; then that one is left to itself, and the desk goes on beside it."""
+
+MOST_LEFT = 3
+"""How many batches are left to themselves at once: a database that is slow must not get ever more to do."""
+
 ATTEMPTS = 5
 SETTLING_SECONDS = 12.0
-"""Longer than a forgotten transaction may stay open (``idle_in_transaction_session_timeout``)."""
+"""After COMMIT: longer than a forgotten transaction may stay open (``idle_in_transaction_session_timeout``)."""
+
+LEAST_SETTLING_SECONDS = 3.0
+"""After a COMMIT that was itself waited for that long: a frozen session does not end, and nobody waits for it twice."""
 
 UNSETTLED: tuple[type[BaseException], ...] = (asyncpg.LockNotAvailableError, *RETRIED, *OUTAGES)
 """Errors after which the question what became of a COMMIT is asked again."""
@@ -90,7 +98,8 @@ class OrderDesk:
         self._metrics = metrics
         self._outage = outage
         metrics.watch_waiting(self._waiting_count)
-        self._connection: SoleConnection | None = None
+        self._line = self._new_line()
+        self._left: set[asyncio.Task[None]] = set()
         self._queue: deque[_Waiting] = deque()
         self._arrived = asyncio.Event()
         self._aside: dict[bytes, deque[_Waiting]] = {}
@@ -119,11 +128,10 @@ class OrderDesk:
             await self._arrived.wait()
             self._arrived.clear()
             while batch := self._next_batch():
-                await self._serve(batch)
+                await self._serve_in_turn(batch)
         while self._tasks:
             await asyncio.wait(self._tasks)
-        if self._connection is not None:
-            await _closed(self._connection)
+        await self._line.close()
 
     def _next_batch(self) -> list[_Waiting]:
         """Take the next orders from the queue; those whose token is served aside by now go there."""
@@ -141,17 +149,32 @@ class OrderDesk:
         self._is_closing = True
         self._arrived.set()
 
-    async def _serve(self, batch: list[_Waiting]) -> None:
+    async def _serve_in_turn(self, batch: list[_Waiting]) -> None:
+        """Serve *batch*; where nothing comes back in time, go on beside it: its locks hold up its own accounts."""
+        serving = self._start(self._serve(batch, self._line))
+        await asyncio.wait({serving}, timeout=PATIENCE_SECONDS)
+        while not serving.done() and len(self._left) >= MOST_LEFT:
+            await asyncio.wait({serving, *self._left}, return_when=asyncio.FIRST_COMPLETED)
+        if serving.done():
+            serving.result()
+            return
+        log.warning("batch is slow; going on beside it", orders=len(batch))
+        self._left.add(serving)
+        serving.add_done_callback(self._left.discard)
+        self._line = self._new_line()
+
+    async def _serve(self, batch: list[_Waiting], line: Line) -> None:
         try:
-            answers = await self._placed([waiting.ask for waiting in batch])
+            answers = await self._placed([waiting.ask for waiting in batch], line)
         except OutcomeUnknown as unknown:
-            self._drop_connection()
+            line.drop()
             self._start(self._settle_batch(batch, unknown))
         except asyncpg.LockNotAvailableError:
             self._serve_aside(batch)
         except Exception as error:  # noqa: BLE001 -- whatever it is, those who wait must hear something
-            is_away = is_outage(error) and not self._is_refused(error)
-            self._drop_connection()
+            # With the line up, the server is there and refused this batch: out of time, memory or disk.
+            is_away = is_outage(error) and not (line.is_open and isinstance(error, asyncpg.PostgresError))
+            line.drop()
             if is_away:
                 self._outage.met(error, len(batch))
                 _give_all(batch, Unavailable())
@@ -161,6 +184,8 @@ class OrderDesk:
                 self._serve_aside(batch)
         else:
             self._give_each(batch, answers)
+        if line is not self._line:
+            await line.close()
 
     def _give_each(self, batch: Sequence[_Waiting], answers: Sequence[Answer]) -> None:
         """Give each order its answer, which is committed, then count."""
@@ -170,16 +195,16 @@ class OrderDesk:
         self._metrics.orders_placed(one.showcase.listing.plan_by_id[one.order.plan_id].slug for one in placed)
         self._metrics.orders_replayed(sum(isinstance(answer, Replay) for answer in answers))
 
-    async def _placed(self, asks: Sequence[Ask]) -> list[Answer]:
-        """Place *asks* on the common connection; where an old one turns out to be lost before COMMIT, on a new one."""
-        is_old = self._connection is not None and not self._connection.is_closed()
+    async def _placed(self, asks: Sequence[Ask], line: Line) -> list[Answer]:
+        """Place *asks* on *line*; where it turns out to have been lost before COMMIT, on it opened anew."""
+        is_old = line.is_open
         try:
-            return await self._placed_on(await self._hot_connection(), asks)
+            return await self._placed_on(await line.connection(), asks)
         except LOST:
             if not is_old:
                 raise
-        self._drop_connection()
-        return await self._placed_on(await self._hot_connection(), asks)
+        line.drop()
+        return await self._placed_on(await line.connection(), asks)
 
     async def _placed_on(self, connection: Connection, asks: Sequence[Ask]) -> list[Answer]:
         """Place *asks*, again where the transaction lost to another one (SQLSTATE 40001, 40P01)."""
@@ -197,30 +222,15 @@ class OrderDesk:
                 return answers
         raise AssertionError("the last attempt returns or raises")
 
-    async def _hot_connection(self) -> SoleConnection:
-        if self._connection is None or self._connection.is_closed():
-            self._connection = await opened_connection(
-                self._database,
-                command_timeout=COMMAND_TIMEOUT_SECONDS,
-                lock_timeout=HOT_LOCK_TIMEOUT,
-                **BY_KEY,
-            )
-        return self._connection
+    def _new_line(self) -> Line:
+        settings = {"lock_timeout": HOT_LOCK_TIMEOUT, **BY_KEY}
+        return Line(self._database, command_timeout=COMMAND_TIMEOUT_SECONDS, settings=settings)
 
-    def _is_refused(self, error: Exception) -> bool:
-        """Return whether the server is there and refused this batch: out of time, memory or disk."""
-        is_open = self._connection is not None and not self._connection.is_closed()
-        return is_open and isinstance(error, asyncpg.PostgresError)
-
-    def _drop_connection(self) -> None:
-        if self._connection is not None:
-            self._connection.terminate()
-            self._connection = None
-
-    def _start(self, work: Coroutine[None, None, None]) -> None:
+    def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     def _serve_aside(self, batch: list[_Waiting]) -> None:
         """Serve *batch* by token on connections of the pool, and whatever else these tokens ask for meanwhile."""
@@ -255,6 +265,9 @@ class OrderDesk:
             waiting.give(Busy())
         except Exception as error:  # noqa: BLE001 -- whatever it is, those who wait must hear something
             if is_outage(error):
+                if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
+                    # Whoever was a standby when the session began stays read-only in it.
+                    await self._pool.expire_connections()
                 self._outage.met(error)
                 waiting.give(Unavailable())
             else:
@@ -281,9 +294,8 @@ class OrderDesk:
 
     async def _saved(self, unknown: OutcomeUnknown) -> bool | None:
         """Return whether the batch was committed, None if that could not be learned in time."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + SETTLING_SECONDS
-        while loop.time() < deadline:
+        deadline = max(unknown.sent_at + SETTLING_SECONDS, time.monotonic() + LEAST_SETTLING_SECONDS)
+        while time.monotonic() < deadline:
             try:
                 async with transaction(self._pool) as connection:
                     return bool(await saved_uuids(connection, unknown.written))
@@ -303,10 +315,3 @@ def _orders(batch: Sequence[_Waiting]) -> dict[str, Any]:
 def _give_all(batch: Sequence[_Waiting], refusal: Refusal) -> None:
     for waiting in batch:
         waiting.give(refusal)
-
-
-async def _closed(connection: SoleConnection) -> None:
-    try:
-        await connection.close(timeout=2)
-    except Exception:  # noqa: BLE001 -- it is gone either way
-        connection.terminate()

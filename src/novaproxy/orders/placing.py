@@ -1,6 +1,7 @@
 """One transaction that places a batch: load with locks, decide, issue credentials, save, commit."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,11 +34,15 @@ Answer = Placed | Replay | Refusal
 
 
 class OutcomeUnknown(Exception):  # noqa: N818 -- it is no error, it is a question
-    """The connection was lost while COMMIT was under way: *answers* hold if *written* are in the database."""
+    """The connection was lost while COMMIT was under way: *answers* hold if *written* are in the database.
 
-    def __init__(self, written: list[Written], answers: list[Answer]) -> None:
+    The COMMIT was sent at *sent_at* (monotonic).
+    """
+
+    def __init__(self, written: list[Written], answers: list[Answer], sent_at: float) -> None:
         super().__init__(f"the outcome of {len(written)} orders is unknown")
         self.written = written
+        self.sent_at = sent_at
         self.answers = answers
 
 
@@ -70,10 +75,11 @@ async def place_batch(connection: Connection, asks: Sequence[Ask], shelf: Shelf,
     if not written:
         await transaction.rollback()
         return answers
+    sent_at = time.monotonic()
     try:
         await transaction.commit()
     except BaseException as error:
-        raise OutcomeUnknown(written, answers) from error
+        raise OutcomeUnknown(written, answers, sent_at) from error
     return answers
 
 
