@@ -1,6 +1,6 @@
 # Two commands do everything: `make run` opens the demo shop, `make test` checks the whole project.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-clients lint bench bench-lists docs format advisories lock clean
+.PHONY: help run test test-clients lint bench bench-lists bench-overload docs format advisories lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -32,6 +32,9 @@ bench: $(STAMP) ## Measure the order rate beside pgbench, then long lists, into 
 
 bench-lists: $(STAMP) ## Measure long lists, and what others notice of them, alone (about 2 minutes).
 	@$(BIN)/python -m benchmarks.order_lists --write
+
+bench-overload: $(STAMP) ## Measure what happens when twice as many orders arrive as can be placed (about 2 minutes).
+	@$(BIN)/python -m benchmarks.overload --write
 
 docs: $(STAMP) ## Write docs/api.md and docs/settings.md anew, from the code.
 	@$(BIN)/python -m novaproxy.openapi.reference > docs/api.md

@@ -34,11 +34,18 @@ class Run:
         return 1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def _request(port: int, account: int) -> bytes:
+def request_bytes(port: int, account: int) -> bytes:
+    """Return an order of one of the loaded accounts as it goes over the line."""
     return (
         b"POST /orders HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAuthorization: Bearer bench-%d\r\n"
         b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (port, account, len(_BODY), _BODY)
     )
+
+
+def order_uuid(body: bytes) -> bytes | None:
+    """Return the order's uuid, None where *body* is no order's."""
+    found = _UUID.search(body)
+    return found[1] if found else None
 
 
 class _Client(asyncio.Protocol):
@@ -69,7 +76,7 @@ class _Client(asyncio.Protocol):
                 self.done.set_result(None)
             return
         self._sent_at = now
-        self._transport.write(_request(self._port, self._random.choice(self._accounts)))
+        self._transport.write(request_bytes(self._port, self._random.choice(self._accounts)))
 
     def data_received(self, received: bytes) -> None:
         self._buffer += received
@@ -86,9 +93,9 @@ class _Client(asyncio.Protocol):
 
     def _note(self, status: int, body: bytes) -> None:
         self._run.times.append(time.perf_counter() - self._sent_at)
-        found = _UUID.search(body)
-        if status == 201 and found:
-            self._run.uuids.append(found[1])
+        uuid = order_uuid(body)
+        if status == 201 and uuid is not None:
+            self._run.uuids.append(uuid)
         else:
             self._run.refusals[status] = self._run.refusals.get(status, 0) + 1
 

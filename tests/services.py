@@ -56,7 +56,11 @@ def url(target: Target) -> str:
 
 def on_database(target: Target) -> dict[str, str]:
     """Return the environment of a service on the operator's own database, which may not rewrite it."""
-    return {"NOVAPROXY_DATABASE_URL": url(as_service(target)), "NOVAPROXY_SEALING_KEY": SEALING_KEY_TEXT}
+    return {
+        "NOVAPROXY_DATABASE_URL": url(as_service(target)),
+        "NOVAPROXY_SEALING_KEY": SEALING_KEY_TEXT,
+        "NOVAPROXY_RATE_LIMIT": "off",
+    }
 
 
 def _processes() -> dict[int, tuple[int, str]]:
@@ -243,7 +247,7 @@ class EmbeddedShop:
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
-        self.service = Service({"NOVAPROXY_DATA_DIR": str(data_dir)})
+        self.service = Service({"NOVAPROXY_DATA_DIR": str(data_dir), "NOVAPROXY_RATE_LIMIT": "off"})
 
     def __enter__(self) -> Self:
         try:

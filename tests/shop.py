@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +21,7 @@ from novaproxy.accounts.store import create_account, create_token
 from novaproxy.app import opened_shop
 from novaproxy.catalog.update import apply_file
 from novaproxy.database.pool import SoleConnection, Target, opened_connection
+from novaproxy.http.crowd import Crowd
 from novaproxy.http.protocol import BoundedHttp
 from novaproxy.ledger.audit import Finding, audit
 from novaproxy.ledger.store import Adjustment, adjust
@@ -181,8 +183,11 @@ class _Server(uvicorn.Server):
 
 
 @contextmanager
-def serving(target: Target) -> Iterator[str]:
-    """Run the service on a free port in a thread of its own, as the service's role, and give its address."""
+def serving(target: Target, crowd: Crowd | None = None) -> Iterator[str]:
+    """Run the service on a free port in a thread of its own, as the service's role, and give its address.
+
+    *crowd* bounds its connections.
+    """
     listener = listening_socket("127.0.0.1", 0)
     started = threading.Event()
     server: list[_Server] = []
@@ -191,7 +196,7 @@ def serving(target: Target) -> Iterator[str]:
         async with opened_shop(as_service(target), (SEALING_KEY,)) as app:
             config = uvicorn.Config(
                 app,
-                http=BoundedHttp,
+                http=partial(BoundedHttp, told=app.told, shedding=app.shedding, crowd=crowd),  # type: ignore[arg-type]  # as the worker
                 lifespan="off",
                 log_config=None,
                 access_log=False,
@@ -216,9 +221,9 @@ def serving(target: Target) -> Iterator[str]:
 
 
 @contextmanager
-def open_shop(target: Target) -> Iterator[Shop]:
+def open_shop(target: Target, crowd: Crowd | None = None) -> Iterator[Shop]:
     """Give a running shop with the test catalog."""
-    with serving(target) as address:
+    with serving(target, crowd) as address:
         opened = Shop(target, address)
         try:
             opened.apply_catalog(CATALOG.read_text())

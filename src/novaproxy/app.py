@@ -24,9 +24,10 @@ from novaproxy.database.outage import OutageWatch
 from novaproxy.database.pool import Pool, Target, facts, is_outage, opened_pool, read
 from novaproxy.errors import Refusal
 from novaproxy.http.answer import send_json, send_refusal
-from novaproxy.http.edge import REQUEST_ID, ROUTE, Edge, Exchange, log_access
-from novaproxy.http.refusals import MethodNotAllowed, PathNotFound, ServerFault, Unavailable
+from novaproxy.http.edge import REQUEST_ID, ROUTE, Edge, Exchange, Shedding, log_access
+from novaproxy.http.refusals import MethodNotAllowed, PathNotFound, ServerFault, Unauthenticated, Unavailable
 from novaproxy.ledger.api import BalancePages
+from novaproxy.limits.door import Door
 from novaproxy.metrics.api import MetricsPage
 from novaproxy.metrics.figures import Metrics
 from novaproxy.metrics.sharing import Shared
@@ -34,6 +35,7 @@ from novaproxy.openapi.pages import description_pages
 from novaproxy.orders.api import OrderPages
 from novaproxy.orders.desk import OrderDesk
 from novaproxy.orders.reading import OrderReader
+from novaproxy.settings import Limits
 
 log = structlog.get_logger("novaproxy.http")
 
@@ -45,12 +47,15 @@ AccountPage = Callable[[Request, Account, Send], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """A path that anybody may read."""
+    """A path that anybody may read; without *door* as often as he likes, as the operator's probes do."""
 
     page: Page
+    door: Door | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
+        if self.door is not None:
+            self.door.reads(scope)
         await self.page(Request(scope, receive), send)
 
 
@@ -60,11 +65,18 @@ class Authenticated:
 
     page: AccountPage
     pool: Pool
+    door: Door
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        token = asked_token_hash(scope["headers"])
-        account = await read(self.pool, lambda connection: asking_account(connection, token))
+        try:
+            token = asked_token_hash(scope["headers"])
+            self.door.reads(scope, token)
+            account = await read(self.pool, lambda connection: asking_account(connection, token))
+        except Unauthenticated:
+            self.door.noted_wrong_token(scope)
+            raise
+        self.door.noted_valid(token)
         await self.page(Request(scope, receive), account, send)
 
 
@@ -165,9 +177,15 @@ class Watched:
 
 
 @asynccontextmanager
-async def opened_shop(database: Target, sealing_keys: Keys, watched: Watched | None = None) -> AsyncIterator[Edge]:
-    """Give the service on *database*; when the block ends, orders under way are answered first."""
+async def opened_shop(
+    database: Target, sealing_keys: Keys, watched: Watched | None = None, limits: Limits | None = None
+) -> AsyncIterator[Edge]:
+    """Give the service on *database*; when the block ends, orders under way are answered first.
+
+    Without *limits* everybody may ask as often as he likes.
+    """
     watched = watched or Watched()
+    door = Door(limits)
     pool = await opened_pool(database)
     # Orders that wait for a lock have connections of their own: nobody who reads stands behind them.
     aside = await opened_pool(database)
@@ -179,9 +197,10 @@ async def opened_shop(database: Target, sealing_keys: Keys, watched: Watched | N
     serving = asyncio.create_task(desk.run())
     serving.add_done_callback(_end_broken)
     try:
-        orders = OrderPages(pool, shelf, desk, OrderReader(pool, shelf, sealers))
-        router = _router(orders, pool, shelf, MetricsPage(metrics, watched.metrics_token))
-        yield Edge(Answered(Shop(orders, router), outage), _noted(metrics, has_access_log=watched.has_access_log))
+        orders = OrderPages(pool, shelf, desk, OrderReader(pool, shelf, sealers), door)
+        router = _router(orders, pool, shelf, door, MetricsPage(metrics, watched.metrics_token))
+        noted = _noted(metrics, has_access_log=watched.has_access_log)
+        yield Edge(Answered(Shop(orders, router), outage), noted, Shedding(ORDERS, desk.is_full))
     finally:
         desk.close()
         await serving
@@ -210,26 +229,26 @@ def _end_broken(serving: asyncio.Task[None]) -> None:
         signal.raise_signal(signal.SIGTERM)
 
 
-def _router(orders: OrderPages, pool: Pool, shelf: Shelf, metrics: MetricsPage) -> Router:
+def _router(orders: OrderPages, pool: Pool, shelf: Shelf, door: Door, metrics: MetricsPage) -> Router:
     plans = PlanPages(pool, shelf)
     balance = BalancePages(pool, shelf)
     probes = Probes(pool)
     described = description_pages()
     return Router(
         [
-            Route("/plans", Open(plans.index), methods=["GET"]),
-            Route("/plans/{slug}", Open(plans.show), methods=["GET"]),
+            Route("/plans", Open(plans.index, door), methods=["GET"]),
+            Route("/plans/{slug}", Open(plans.show, door), methods=["GET"]),
             # POST is served before the router; it stands here for the Allow header.
-            Route(ORDERS, Authenticated(orders.index, pool), methods=["GET", "POST"]),
-            Route("/orders/{uuid}", Authenticated(orders.show, pool), methods=["GET"]),
-            Route("/balance", Authenticated(balance.show, pool), methods=["GET"]),
-            Route("/balance/entries", Authenticated(balance.entries, pool), methods=["GET"]),
+            Route(ORDERS, Authenticated(orders.index, pool, door), methods=["GET", "POST"]),
+            Route("/orders/{uuid}", Authenticated(orders.show, pool, door), methods=["GET"]),
+            Route("/balance", Authenticated(balance.show, pool, door), methods=["GET"]),
+            Route("/balance/entries", Authenticated(balance.entries, pool, door), methods=["GET"]),
             Route("/health", Open(probes.health), methods=["GET"]),
             Route("/ready", Open(probes.ready), methods=["GET"]),
             Route("/metrics", Open(metrics.show), methods=["GET"]),
-            Route("/openapi.json", Open(described.openapi), methods=["GET"]),
-            Route("/docs", Open(described.index), methods=["GET"]),
-            Route("/docs/{file}", Open(described.file), methods=["GET"]),
+            Route("/openapi.json", Open(described.openapi, door), methods=["GET"]),
+            Route("/docs", Open(described.index, door), methods=["GET"]),
+            Route("/docs/{file}", Open(described.file, door), methods=["GET"]),
         ],
         redirect_slashes=False,
     )

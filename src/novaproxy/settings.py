@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 from novaproxy.errors import OperatorError
 
 SHORTEST_METRICS_TOKEN = 16
+MOST_PER_MINUTE = 1_000_000
 _LARGEST_PORT = 65_535
 _SCHEMES = ("postgresql", "postgres")
 
@@ -123,6 +125,44 @@ def _is_on(name: str, written: str) -> bool:
     return _one_of(Switch, name, written) is Switch.ON
 
 
+def _networks(written: str) -> tuple[str, ...]:
+    try:
+        return tuple(str(ip_network(word.strip())) for word in written.split(","))
+    except ValueError:
+        raise OperatorError(
+            "NOVAPROXY_TRUSTED_PROXIES must be addresses or networks separated by commas, such as 127.0.0.1,10.0.0.0/8."
+        ) from None
+
+
+def _per_minute(name: str, written: str) -> int:
+    if written.isascii() and written.isdigit() and len(written) <= len(str(MOST_PER_MINUTE)):
+        number = int(written)
+        if 1 <= number <= MOST_PER_MINUTE:
+            return number
+    raise OperatorError(f"{name} must be a number from 1 to {MOST_PER_MINUTE}.")
+
+
+def _rate(name: str, teaches: str, default: int) -> Setting:
+    return Setting(name, teaches, default=str(default), read=partial(_per_minute, name))
+
+
+ORDERS_PER_MINUTE = 3_000
+READS_PER_MINUTE = 6_000
+WRONG_CODES_PER_MINUTE = 60
+WRONG_TOKENS_PER_MINUTE = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How often each worker lets somebody ask; *trusted_proxies* are networks whose X-Forwarded-For counts."""
+
+    orders_per_minute: int = ORDERS_PER_MINUTE
+    reads_per_minute: int = READS_PER_MINUTE
+    wrong_codes_per_minute: int = WRONG_CODES_PER_MINUTE
+    wrong_tokens_per_minute: int = WRONG_TOKENS_PER_MINUTE
+    trusted_proxies: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What the environment says; None is a setting that is unset and has no default."""
@@ -219,6 +259,65 @@ class Settings:
             read=partial(_is_on, "NOVAPROXY_ACCESS_LOG"),
         ),
     ]
+    has_rate_limit: Annotated[
+        bool,
+        Setting(
+            "NOVAPROXY_RATE_LIMIT",
+            "`off` lets everybody ask as often as he likes; the five below then mean nothing.",
+            default=Switch.ON.value,
+            read=partial(_is_on, "NOVAPROXY_RATE_LIMIT"),
+        ),
+    ]
+    trusted_proxies: Annotated[
+        tuple[str, ...] | None,
+        Setting(
+            "NOVAPROXY_TRUSTED_PROXIES",
+            "Addresses and networks, by commas, of proxies whose `X-Forwarded-For` says for whom a request counts.",
+            unset="the address of the connection counts",
+            read=_networks,
+        ),
+    ]
+    orders_per_minute: Annotated[
+        int,
+        _rate(
+            "NOVAPROXY_LIMIT_ORDERS",
+            "Orders of one token a minute, at each worker, all at once or not; of one address four times as many.",
+            ORDERS_PER_MINUTE,
+        ),
+    ]
+    reads_per_minute: Annotated[
+        int,
+        _rate("NOVAPROXY_LIMIT_READS", "Other requests of one token a minute, likewise.", READS_PER_MINUTE),
+    ]
+    wrong_codes_per_minute: Annotated[
+        int,
+        _rate(
+            "NOVAPROXY_LIMIT_CODES",
+            "Orders of one token a minute with a discount code that does not exist, likewise.",
+            WRONG_CODES_PER_MINUTE,
+        ),
+    ]
+    wrong_tokens_per_minute: Annotated[
+        int,
+        _rate(
+            "NOVAPROXY_LIMIT_TOKENS",
+            "Requests of one address a minute without a valid token, at each worker, all at once or not.",
+            WRONG_TOKENS_PER_MINUTE,
+        ),
+    ]
+
+    @property
+    def limits(self) -> Limits | None:
+        """How often somebody may ask, None where as often as he likes."""
+        if not self.has_rate_limit:
+            return None
+        return Limits(
+            self.orders_per_minute,
+            self.reads_per_minute,
+            self.wrong_codes_per_minute,
+            self.wrong_tokens_per_minute,
+            self.trusted_proxies or (),
+        )
 
     @property
     def key_file(self) -> Path:

@@ -213,7 +213,7 @@ def test_a_list_is_filtered_by_what_is_shown_and_by_whose_it_is(
     ended = common_shop.order(buyer, plan="mobile", bandwidth=1).json()["uuid"]
     common_shop.sql("UPDATE orders SET expires_at = '2020-01-01Z' WHERE uuid = $1", UUID(ended))
     mine = ("order", "list", "--account", buyer.email.upper())
-    everything, pending, expired, active, one, mobile, never, nobodys = operator.all(
+    everything, pending, expired, active, one, mobile, never, odd, nobodys = operator.all(
         (*mine, "--json"),
         (*mine, "--json", "--status", "pending"),
         (*mine, "--json", "--status", "expired"),
@@ -221,6 +221,7 @@ def test_a_list_is_filtered_by_what_is_shown_and_by_whose_it_is(
         (*mine, "--json", "--limit", "1"),
         (*mine, "--json", "--plan", "mobile"),
         ("order", "list", "--plan", "Mobile"),
+        ("order", "list", "--plan", b"\xff"),
         ("order", "list", "--account", "nobody@example.com"),
     )
     assert [order["uuid"] for order in everything.json] == [ended, *reversed(waiting)]
@@ -230,6 +231,7 @@ def test_a_list_is_filtered_by_what_is_shown_and_by_whose_it_is(
     assert [order["uuid"] for order in one.json] == [ended]
     assert [order["uuid"] for order in mobile.json] == [ended]
     assert never.fault == "There is no plan 'Mobile'."
+    assert odd.fault.startswith("There is no plan ")
     assert nobodys.fault == "There is no account with the e-mail 'nobody@example.com'."
     table = operator(*mine).said.splitlines()
     assert re.split(r"  +", table[0]) == ["uuid", "status", "account", "plan", "net (USD)", "created"]

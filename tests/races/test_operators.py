@@ -16,6 +16,7 @@ from commands import Operator, database_url
 from market import GIGABYTE, Market, assert_sold, opened_market
 from novaproxy.accounts.store import revoke_token
 from novaproxy.database.pool import SoleConnection, Target
+from roles import as_service
 from services import EFFORT, held, within
 from shop import CATALOG, Buyer, on_connection
 from volleys import Answer
@@ -241,10 +242,24 @@ def test_a_locked_code_does_not_stop_orders_without_it(market: Market) -> None:
         assert {answer.status for answer in answers[1::2]} == {201}
 
 
+def test_a_crowd_that_wants_a_locked_code_holds_nobody_else_up(market: Market) -> None:
+    code = market.new_code()
+    buyers = market.buyers(120, 1_000_00)
+
+    with held(market.shop.target, "SELECT FROM discount_code WHERE code = $1 FOR UPDATE", code):
+        asked = [{**GIGABYTE, "discount_code": code}, GIGABYTE] * 60
+        answers = market.at_once([(buyer, fields, None) for buyer, fields in zip(buyers, asked, strict=True)], spread=1)
+        for answer in answers[::2]:
+            answer.assert_asks_for_patience()
+        assert {answer.status for answer in answers[1::2]} == {201}
+        assert max(answer.seconds for answer in answers[1::2]) < 5
+        assert max(answer.seconds for answer in answers) < 15
+
+
 def test_an_operators_command_that_waits_lets_orders_pass(market: Market, tmp_path: Path) -> None:
     (buyer,) = market.buyers(1, 100_00)
     uuid = UUID(market.shop.order(buyer, plan="by-hand", bandwidth=1).json()["uuid"])
-    operator = Operator(tmp_path, {"NOVAPROXY_DATABASE_URL": database_url(market.shop.target)})
+    operator = Operator(tmp_path, {"NOVAPROXY_DATABASE_URL": database_url(as_service(market.shop.target))})
 
     with held(market.shop.target, "SELECT FROM orders WHERE uuid = $1 FOR UPDATE", uuid):
         failing = operator.start("order", "fail", str(uuid), "--reason", "r", stdout=DEVNULL, stderr=DEVNULL)

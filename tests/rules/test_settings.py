@@ -7,7 +7,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from novaproxy.errors import OperatorError
-from novaproxy.settings import ADDRESS_FAULT, LogFormat, Settings, declared_settings, read_settings, settings_page
+from novaproxy.settings import (
+    ADDRESS_FAULT,
+    Limits,
+    LogFormat,
+    Settings,
+    declared_settings,
+    read_settings,
+    settings_page,
+)
 
 PORT_FAULT = "NOVAPROXY_PORT must be a number from 0 to 65535."
 
@@ -32,7 +40,14 @@ def test_an_empty_environment_gives_the_defaults() -> None:
         metrics_token=None,
         log_format=LogFormat.LOGFMT,
         has_access_log=False,
+        has_rate_limit=True,
+        trusted_proxies=None,
+        orders_per_minute=3_000,
+        reads_per_minute=6_000,
+        wrong_codes_per_minute=60,
+        wrong_tokens_per_minute=300,
     )
+    assert read_settings({}).limits == Limits()
 
 
 def test_everything_can_be_set() -> None:
@@ -48,6 +63,12 @@ def test_everything_can_be_set() -> None:
             "NOVAPROXY_METRICS_TOKEN": "m" * 16,
             "NOVAPROXY_LOG_FORMAT": "json",
             "NOVAPROXY_ACCESS_LOG": "on",
+            "NOVAPROXY_RATE_LIMIT": "on",
+            "NOVAPROXY_TRUSTED_PROXIES": "127.0.0.1, 10.0.0.0/8,2001:db8::/32",
+            "NOVAPROXY_LIMIT_ORDERS": "1",
+            "NOVAPROXY_LIMIT_READS": "2",
+            "NOVAPROXY_LIMIT_CODES": "3",
+            "NOVAPROXY_LIMIT_TOKENS": "1000000",
         }
     )
     assert read.data_dir == Path("/var/lib/novaproxy")
@@ -55,6 +76,24 @@ def test_everything_can_be_set() -> None:
     assert (read.database_url, read.host, read.port) == ("postgres://shop@db/shop", "::", 0)
     assert (read.sealing_key, read.postgres_binaries) == ("secret", Path("/usr/lib/postgresql/15/bin"))
     assert (read.metrics_token, read.log_format, read.has_access_log) == ("m" * 16, LogFormat.JSON, True)
+    assert read.limits == Limits(1, 2, 3, 1_000_000, ("127.0.0.1/32", "10.0.0.0/8", "2001:db8::/32"))
+
+
+def test_limits_can_be_switched_off() -> None:
+    assert read_settings({"NOVAPROXY_RATE_LIMIT": "off", "NOVAPROXY_LIMIT_ORDERS": "1"}).limits is None
+    assert faults(NOVAPROXY_RATE_LIMIT="no") == ("NOVAPROXY_RATE_LIMIT must be off or on.",)
+
+
+@pytest.mark.parametrize("written", ["0", "-1", "1.5", "many", "1000001", "9" * 5_000])
+def test_what_is_no_limit_is_one_clear_sentence(written: str) -> None:
+    assert faults(NOVAPROXY_LIMIT_ORDERS=written) == ("NOVAPROXY_LIMIT_ORDERS must be a number from 1 to 1000000.",)
+
+
+@pytest.mark.parametrize("written", ["proxy.example.com", "10.0.0.1/8", "127.0.0.1;::1", ",", "1.2.3"])
+def test_what_is_no_list_of_proxies_is_one_clear_sentence(written: str) -> None:
+    assert faults(NOVAPROXY_TRUSTED_PROXIES=written) == (
+        "NOVAPROXY_TRUSTED_PROXIES must be addresses or networks separated by commas, such as 127.0.0.1,10.0.0.0/8.",
+    )
 
 
 def test_an_empty_variable_counts_as_unset() -> None:

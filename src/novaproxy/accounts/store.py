@@ -85,7 +85,8 @@ def email_key(email: str) -> str:
     Not casefold(), for which ß is ss: two customers' addresses. Of ASCII both make the same, so keys that were made
     with it stay good.
     """
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", email).lower())
+    # Letter by letter: at the end of a word the whole text's lower() makes another letter of a capital sigma.
+    return unicodedata.normalize("NFC", "".join(map(str.lower, unicodedata.normalize("NFC", email))))
 
 
 def checked_text(written: str, what: str, longest: int) -> str:

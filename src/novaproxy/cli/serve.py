@@ -88,6 +88,7 @@ def _serve(given: Settings, listener: Listener, workers: int, demo: bool, *, mig
             log_format=given.log_format,
             metrics_token=given.metrics_token,
             has_access_log=given.has_access_log,
+            limits=given.limits,
         )
         supervisor = Supervisor(service, database.server, workers)
         supervisor.run(lambda: _announce(listener.address, shop, given))

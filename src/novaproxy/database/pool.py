@@ -30,6 +30,10 @@ STATEMENT_TIMEOUT_MS = 10_000
 LOCK_TIMEOUT_MS = 2_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 5_000
 CONNECT_TIMEOUT_SECONDS = 5.0
+ACQUIRE_SECONDS = 5.0
+"""How long anybody waits for one of a pool's connections, a new one's opening included: those who ask while the
+database is frozen would else wait one after the other."""
+
 COMMAND_TIMEOUT_SECONDS = 12.0
 """A little more than the server's own bound: for a server that is frozen, or a line that is dead."""
 
@@ -148,7 +152,7 @@ async def _connected(*where: Any, **arguments: Any) -> SoleConnection:  # noqa: 
 @asynccontextmanager
 async def transaction(pool: Pool) -> AsyncIterator[Connection]:
     """Give a connection inside one transaction: committed when the block ends, rolled back when it raises."""
-    async with pool.acquire() as connection, connection.transaction():
+    async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection, connection.transaction():
         yield connection
 
 
@@ -162,12 +166,12 @@ async def rolled_back(transaction: Transaction) -> None:
 async def read(pool: Pool, work: Callable[[Connection], Awaitable[Result]]) -> Result:
     """Return what *work* reads; once more on another connection where the first one turned out to be lost."""
     try:
-        async with pool.acquire() as connection:
+        async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
             return await work(connection)
     except LOST as error:
         if not is_outage(error):
             raise
-    async with pool.acquire() as connection:
+    async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
         return await work(connection)
 
 

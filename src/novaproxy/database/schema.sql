@@ -8,17 +8,21 @@ DECLARE
     after_the_wait timestamptz;
     current_revision integer;
     current_applied_at timestamptz;
+    locked_accounts bigint[];
+    locked_codes bigint[];
 BEGIN
-    PERFORM 1 FROM account
-    WHERE account.id = ANY (ARRAY(SELECT api_token.account_id FROM api_token
-                                  WHERE api_token.token_hash = ANY (token_hashes) AND api_token.revoked_at IS NULL))
-    ORDER BY account.id
-    FOR NO KEY UPDATE;
+    locked_accounts := ARRAY(
+        SELECT account.id FROM account
+        WHERE account.id = ANY (ARRAY(SELECT api_token.account_id FROM api_token
+                                      WHERE api_token.token_hash = ANY (token_hashes) AND api_token.revoked_at IS NULL))
+        ORDER BY account.id
+        FOR NO KEY UPDATE);
 
-    PERFORM 1 FROM discount_code
-    WHERE lower(discount_code.code COLLATE "C") = ANY (codes)
-    ORDER BY discount_code.id
-    FOR NO KEY UPDATE;
+    locked_codes := ARRAY(
+        SELECT discount_code.id FROM discount_code
+        WHERE lower(discount_code.code COLLATE "C") = ANY (codes)
+        ORDER BY discount_code.id
+        FOR NO KEY UPDATE);
 
     after_the_wait := clock_timestamp();
     SELECT catalog_revision.id, catalog_revision.created_at INTO current_revision, current_applied_at
@@ -38,8 +42,10 @@ BEGIN
     FROM unnest(token_hashes, keys, codes) WITH ORDINALITY AS ask (token_hash, key, code, slot)
     LEFT JOIN api_token ON api_token.token_hash = ask.token_hash AND api_token.revoked_at IS NULL
     LEFT JOIN account ON account.id = api_token.account_id AND account.status = 'active'
+                     AND account.id = ANY (locked_accounts)
     LEFT JOIN orders AS earlier ON earlier.account_id = account.id AND earlier.idempotency_key = ask.key
     LEFT JOIN discount_code ON lower(discount_code.code COLLATE "C") = ask.code
+                           AND discount_code.id = ANY (locked_codes)
     LEFT JOIN account_code ON account_code.account_id = account.id AND account_code.code_id = discount_code.id;
 END
 $$;

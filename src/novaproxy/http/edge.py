@@ -10,6 +10,8 @@ from typing import Any
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from novaproxy.errors import Refusal
+
 REQUEST_ID = "novaproxy.request_id"
 ROUTE = "novaproxy.route"
 """Where the scope names the route of a request that never reaches the router."""
@@ -17,10 +19,13 @@ ROUTE = "novaproxy.route"
 WHOLE_ADDRESS = "novaproxy.whole_address"
 """True in the scope of a request whose target is a whole address, or a host's, as only a proxy is asked."""
 
+MORE_HEADERS = "novaproxy.more_headers"
+"""Where the scope holds headers that its answer gets, whatever the answer is."""
+
 NO_ROUTE = "other"
 """The one route of all paths that do not exist."""
 
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_PLAIN_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _LONG_SEGMENT = re.compile(r"[^/]{25,}")
 _LONGEST_PATH = 200
 
@@ -54,15 +59,24 @@ class Exchange:
 Told = Callable[[Exchange], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Shedding:
+    """What the connection itself refuses while *is_full*: ``POST`` of *path*, for a part of what the edge takes."""
+
+    path: str
+    is_full: Callable[[], bool]
+
+
 class Edge:
     """Gives each answer an ``X-Request-Id``, the caller's own where it is a plain one, else a new one.
 
-    *told* hears of each exchange at its end.
+    *told* hears of each exchange at its end; *shedding* is for the connections, which stand before it.
     """
 
-    def __init__(self, app: ASGIApp, told: Told) -> None:
+    def __init__(self, app: ASGIApp, told: Told, shedding: Shedding | None = None) -> None:
         self._app = app
         self.told = told
+        self.shedding = shedding
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -70,14 +84,15 @@ class Edge:
             await self._app(scope, receive, send)
             return
         began_at = time.monotonic()
-        request_id = _given_request_id(scope) or secrets.token_hex(8).encode("ascii")
+        request_id = _request_id(scope)
         exchange = Exchange(scope, request_id.decode("ascii"))
         scope[REQUEST_ID] = exchange.request_id
 
         async def send_noting(message: Message) -> None:
             if message["type"] == "http.response.start":
                 _note_start(exchange, message)
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id)]
+                more = scope.get(MORE_HEADERS, ())
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id), *more]
             elif scope["method"] != "HEAD":
                 exchange.sent_bytes += len(message.get("body", b""))
             await send(message)
@@ -89,11 +104,12 @@ class Edge:
             self.told(exchange)
 
 
-def _given_request_id(scope: Scope) -> bytes | None:
-    for name, value in scope["headers"]:
-        if name == b"x-request-id":
-            return value if _REQUEST_ID.fullmatch(value) else None
-    return None
+def _request_id(scope: Scope) -> bytes:
+    headers: list[tuple[bytes, bytes]] = scope["headers"]
+    for name, value in headers:
+        if name == b"x-request-id" and _PLAIN_ID.fullmatch(value):
+            return value
+    return secrets.token_hex(8).encode("ascii")
 
 
 def _note_start(exchange: Exchange, message: Message) -> None:
@@ -106,6 +122,12 @@ def _note_start(exchange: Exchange, message: Message) -> None:
 def refused_before(status: int, code: str, client: Any) -> Exchange:  # noqa: ANN401 -- as ASGI has it: host, port
     """Return the exchange of bytes that were refused before they were a request, by the connection itself."""
     return Exchange({"client": client}, "", status, code)
+
+
+def shed(scope: Any, path: str, refusal: Refusal) -> Exchange:  # noqa: ANN401 -- uvicorn has a type of its own for it
+    """Return the exchange of a request that the connection refused instead of the edge."""
+    scope[ROUTE] = path
+    return Exchange(scope, _request_id(scope).decode("ascii"), refusal.status, refusal.code)
 
 
 def log_access(exchange: Exchange) -> None:

@@ -51,6 +51,53 @@ class HeadTooLong(Refusal):
         self.limit_bytes = limit_bytes
 
 
+class NotHttp(Refusal):
+    """What came over the connection is no HTTP/1.1; how it goes on cannot be known."""
+
+    status = 400
+    code = "not_http"
+
+    def __init__(self) -> None:
+        super().__init__("The request is not valid HTTP.")
+
+
+class AskedTooMuch(Refusal):
+    """A token or an address asked for more than it may; in *retry_after_seconds* it may again."""
+
+    status = 429
+
+    def __init__(self, sentence: str, retry_after_seconds: int) -> None:
+        super().__init__(sentence)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class TooManyRequests(AskedTooMuch):
+    """Too many orders, or too many reads."""
+
+    code = "too_many_requests"
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__("Too many requests. Please wait, then try again.", retry_after_seconds)
+
+
+class TooManyWrongCodes(AskedTooMuch):
+    """Discount codes that do not exist were tried too often; orders without a code go on."""
+
+    code = "too_many_wrong_codes"
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__("Too many discount codes that do not exist. Please wait, then try again.", retry_after_seconds)
+
+
+class TooManyWrongTokens(AskedTooMuch):
+    """Too many requests of this address had no valid token; tokens that were valid a while ago go on."""
+
+    code = "too_many_wrong_tokens"
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__("Too many requests without a valid token. Please wait, then try again.", retry_after_seconds)
+
+
 class ServerFault(Refusal):
     """Something broke; it tells nothing of the inside."""
 
@@ -95,4 +142,6 @@ def refusal_headers(refusal: Refusal) -> Headers:
         headers.append((b"allow", refusal.allow.encode("ascii")))
     if isinstance(refusal, Unavailable | Busy):
         headers.append((b"retry-after", str(RETRY_AFTER_SECONDS).encode("ascii")))
+    if isinstance(refusal, AskedTooMuch):
+        headers.append((b"retry-after", str(refusal.retry_after_seconds).encode("ascii")))
     return headers

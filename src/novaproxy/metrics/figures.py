@@ -108,7 +108,7 @@ class Metrics:
         )
         self._waiting = Gauge(
             "novaproxy_orders_waiting",
-            "Orders that wait at the desks now; at 1024 a worker answers 503.",
+            "Orders that wait at the desks now; a worker answers 503 at 1024, or where one would wait above a second.",
             registry=self._registry,
             multiprocess_mode="livesum",
         )

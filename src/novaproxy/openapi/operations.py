@@ -8,6 +8,7 @@ from novaproxy.openapi.parts import (
     json_content,
     json_contents,
     named,
+    rate_headers,
     refusals,
     refused,
     request_id,
@@ -44,7 +45,8 @@ TAGS = [
 _OPEN: list[Part] = []
 _WITH_TOKEN: list[Part] = [{"token": []}]
 _FAULTS = {"500": named("responses", "ServerFault"), "503": named("responses", "Unavailable")}
-_WITHOUT_TOKEN = {"401": named("responses", "Unauthenticated")}
+_LIMITED = {"429": named("responses", "TooManyOpenReads")}
+_WITHOUT_TOKEN = {"401": named("responses", "Unauthenticated"), "429": named("responses", "TooManyReads")}
 _FORM_OF_CONFIG = {"config": {"style": "deepObject", "explode": True}}
 
 
@@ -97,7 +99,11 @@ def _list_plans() -> Part:
         "Every plan that can be bought, in the order in which to show them, with all tiers, durations, options and "
         "prices: enough to draw a checkout with one call.",
         _OPEN,
-        responses={"200": answer("The plans.", json_content(array("PlanResource"), shown_plans())), **_FAULTS},
+        responses={
+            "200": answer("The plans.", json_content(array("PlanResource"), shown_plans())),
+            **_LIMITED,
+            **_FAULTS,
+        },
     )
 
 
@@ -119,6 +125,7 @@ def _show_plan() -> Part:
         responses={
             "200": answer("The plan.", json_content(schema("PlanResource"), shown_plan())),
             **refusals("", [PLAN_UNKNOWN]),
+            **_LIMITED,
             **_FAULTS,
         },
     )
@@ -130,6 +137,7 @@ def _place_order() -> Part:
         "`pending` and its credentials are null until then.",
         json_contents(schema("UserPlanResource"), placed_orders()),
         Idempotent_Replayed=named("headers", "Idempotent-Replayed"),
+        **rate_headers(),
     )
     created["links"] = {
         "showOrder": {
@@ -162,6 +170,7 @@ def _place_order() -> Part:
                 "checks are made in the order in which the sentences stand, and the first that fails answers.",
                 ORDER,
             ),
+            "429": named("responses", "TooManyOrders"),
             "500": named("responses", "ServerFault"),
             "503": named("responses", "OrderUnavailable"),
         },
@@ -191,6 +200,7 @@ def _list_orders() -> Part:
                 "The orders.",
                 json_content(array("UserPlanResourceWithUser"), [shown_order()]),
                 Link=named("headers", "Link"),
+                **rate_headers(),
             ),
             **_WITHOUT_TOKEN,
             **refusals("A parameter is wrong.", [STATUS_UNKNOWN, LIMIT_NOT_VALID, CURSOR_NOT_VALID]),
@@ -215,7 +225,9 @@ def _show_order() -> Part:
         _WITH_TOKEN,
         parameters=[uuid],
         responses={
-            "200": answer("The order.", json_content(schema("UserPlanResourceWithUser"), shown_order())),
+            "200": answer(
+                "The order.", json_content(schema("UserPlanResourceWithUser"), shown_order()), **rate_headers()
+            ),
             **_WITHOUT_TOKEN,
             **refusals("", [ORDER_NOT_FOUND]),
             **_FAULTS,
@@ -231,7 +243,11 @@ def _show_balance() -> Part:
         "What you may spend now. The operator puts money on it.",
         _WITH_TOKEN,
         responses={
-            "200": answer("The balance.", json_content(schema("AccountBalance"), {"balance": 40, "currency": "USD"})),
+            "200": answer(
+                "The balance.",
+                json_content(schema("AccountBalance"), {"balance": 40, "currency": "USD"}),
+                **rate_headers(),
+            ),
             **_WITHOUT_TOKEN,
             **_FAULTS,
         },
@@ -252,6 +268,7 @@ def _list_entries() -> Part:
                 "The entries.",
                 json_content(array("BalanceEntry"), shown_entries()),
                 Link=named("headers", "Link"),
+                **rate_headers(),
             ),
             **_WITHOUT_TOKEN,
             **refusals("A parameter is wrong.", [LIMIT_NOT_VALID, CURSOR_NOT_VALID]),
@@ -318,6 +335,7 @@ def _openapi() -> Part:
                 ETag=named("headers", "ETag"),
             ),
             **_unchanged(),
+            **_LIMITED,
         },
     )
 
@@ -333,6 +351,7 @@ def _docs() -> Part:
         responses={
             "200": answer("The page.", {"text/html": {"schema": {"type": "string"}}}, ETag=named("headers", "ETag")),
             **_unchanged(),
+            **_LIMITED,
         },
     )
 
@@ -355,6 +374,7 @@ def _docs_file(page_files: list[str]) -> Part:
         responses={
             "200": answer("The file.", {"*/*": {}}, ETag=named("headers", "ETag")),
             **_unchanged(),
+            **_LIMITED,
             **refusals("", [PATH_NOT_FOUND]),
         },
     )

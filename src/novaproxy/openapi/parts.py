@@ -11,8 +11,12 @@ from novaproxy.openapi.sentences import (
     BUSY,
     HEAD_TOO_LONG,
     METHOD_NOT_ALLOWED,
+    NOT_HTTP,
     PATH_NOT_FOUND,
     SERVER_FAULT,
+    TOO_MANY_REQUESTS,
+    TOO_MANY_WRONG_CODES,
+    TOO_MANY_WRONG_TOKENS,
     UNAUTHENTICATED,
     UNAVAILABLE,
     Said,
@@ -86,6 +90,17 @@ def _without_request_id(answered: Part) -> Part:
     return {**answered, "headers": {name: of for name, of in answered["headers"].items() if name != "X-Request-Id"}}
 
 
+def _limited(description: str, sayings: list[Said]) -> Part:
+    """Return the answer to somebody who asks too much, with what it says of the limit."""
+    answered = refused(description, sayings)
+    return {**answered, "headers": {**answered["headers"], **rate_headers()}}
+
+
+def rate_headers() -> dict[str, Part]:
+    """Return the headers that tell a limit and what is left of it."""
+    return {name: named("headers", name) for name in ("RateLimit-Policy", "RateLimit")}
+
+
 def _title(name: bytes) -> str:
     return "-".join(word.capitalize() for word in name.decode("ascii").split("-")).replace("Www", "WWW")
 
@@ -121,6 +136,22 @@ def headers() -> dict[str, Part]:
             "Seconds to wait before the same request is sent again.",
             {"type": "integer", "minimum": 1, "examples": [1]},
         ),
+        "RateLimit-Policy": {
+            **_header(
+                "The limit that the request counted against: `q` requests, at once or over `w` seconds, as in "
+                "draft-ietf-httpapi-ratelimit-headers-11. Not there where the operator switched limits off.",
+                {"type": "string", "examples": ['"orders";q=3000;w=60']},
+            ),
+            "required": False,
+        },
+        "RateLimit": {
+            **_header(
+                "What is left of it: `r` requests; in `t` seconds it is whole again, or, after 429, there is one. Each "
+                "process of the shop counts alone, so the number may jump.",
+                {"type": "string", "examples": ['"orders";r=2999;t=1']},
+            ),
+            "required": False,
+        },
         "Idempotent-Replayed": {
             **_header(
                 "There, and `true`, where the order was placed by an earlier request with the same `Idempotency-Key`.",
@@ -203,6 +234,16 @@ def responses() -> dict[str, Part]:
         "PathNotFound": refused(PATH_NOT_FOUND.when, [PATH_NOT_FOUND]),
         "MethodNotAllowed": refused(METHOD_NOT_ALLOWED.when, [METHOD_NOT_ALLOWED]),
         "HeadTooLong": _without_request_id(refused(HEAD_TOO_LONG.when, [HEAD_TOO_LONG])),
+        "NotHttp": _without_request_id(refused(NOT_HTTP.when, [NOT_HTTP])),
+        "TooManyReads": _limited(
+            "Wait `Retry-After` seconds; nothing that is refused counts.", [TOO_MANY_REQUESTS, TOO_MANY_WRONG_TOKENS]
+        ),
+        "TooManyOpenReads": _limited(TOO_MANY_REQUESTS.when, [TOO_MANY_REQUESTS]),
+        "TooManyOrders": _limited(
+            "Nothing was done. Wait `Retry-After` seconds, then send the same request again, with the same "
+            "`Idempotency-Key`; nothing that is refused counts.",
+            [TOO_MANY_REQUESTS, TOO_MANY_WRONG_TOKENS, TOO_MANY_WRONG_CODES],
+        ),
         "ServerFault": refused(SERVER_FAULT.when, [SERVER_FAULT]),
         "Unavailable": refused(
             "The database is away. Send the request again after `Retry-After` seconds.", [UNAVAILABLE]

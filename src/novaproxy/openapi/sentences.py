@@ -61,8 +61,12 @@ from novaproxy.http.refusals import (
     Busy,
     HeadTooLong,
     MethodNotAllowed,
+    NotHttp,
     PathNotFound,
     ServerFault,
+    TooManyRequests,
+    TooManyWrongCodes,
+    TooManyWrongTokens,
     Unauthenticated,
     Unavailable,
 )
@@ -105,13 +109,31 @@ HEAD_TOO_LONG = Said(
     HeadTooLong(HEAD_LIMIT_BYTES),
     "Method, path and headers together are longer. The connection ends, and the answer has no `X-Request-Id`.",
 )
+NOT_HTTP = Said(
+    NotHttp(),
+    "What was sent is no HTTP/1.1. Whole requests before it on the same connection are answered first; then the "
+    "connection ends. The answer has no `X-Request-Id`.",
+)
+TOO_MANY_REQUESTS = Said(
+    TooManyRequests(1), "The token, or all tokens of the address together, asked more often than the shop allows."
+)
+TOO_MANY_WRONG_TOKENS = Said(
+    TooManyWrongTokens(1),
+    "Too many requests of the address had no valid token. Tokens that were used there with success go on.",
+)
+TOO_MANY_WRONG_CODES = Said(
+    TooManyWrongCodes(1),
+    "An order names a discount code, and too many codes before it did not exist. Orders without a code go on.",
+)
 SERVER_FAULT = Said(ServerFault(), "Something broke. The operator's log has the rest, under the `X-Request-Id`.")
 UNAVAILABLE = Said(
     Unavailable(),
     "The database is away, or the outcome of an order could not be learned in time. Send the same request again after "
     "`Retry-After` seconds; an order with its `Idempotency-Key`.",
 )
-BUSY = Said(Busy(), "Too many orders wait, or the account is locked for too long. Send the same request again.")
+BUSY = Said(
+    Busy(), "The order would wait above a second, or the account is locked for too long. Send the same request again."
+)
 PLAN_UNKNOWN = Said(PlanUnknown(), "No plan that is sold has this slug.")
 ORDER_NOT_FOUND = Said(
     OrderNotFound(), "You have no order with this uuid: it is unknown, malformed or somebody else's."
@@ -211,10 +233,14 @@ EVERYTHING = (
     ORDER_NOT_FOUND,
     METHOD_NOT_ALLOWED,
     HEAD_TOO_LONG,
+    NOT_HTTP,
     *ORDER,
     STATUS_UNKNOWN,
     LIMIT_NOT_VALID,
     CURSOR_NOT_VALID,
+    TOO_MANY_REQUESTS,
+    TOO_MANY_WRONG_TOKENS,
+    TOO_MANY_WRONG_CODES,
     SERVER_FAULT,
     UNAVAILABLE,
     BUSY,

@@ -11,18 +11,20 @@ from novaproxy.accounts.asking import asked_token_hash, asking_account
 from novaproxy.accounts.model import Account
 from novaproxy.catalog.store import Shelf
 from novaproxy.database.pool import Pool, read
+from novaproxy.discounts.rules import CodeNotValid
 from novaproxy.errors import Refusal
 from novaproxy.http.answer import NO_STORE, send_json, send_refusal
 from novaproxy.http.body import ClientGone, Fields, read_body, read_fields
 from novaproxy.http.edge import REQUEST_ID
 from novaproxy.http.lists import Shown, send_list
 from novaproxy.http.paging import Place
-from novaproxy.http.refusals import Unavailable
+from novaproxy.http.refusals import Busy, ServerFault, Unauthenticated, Unavailable
+from novaproxy.limits.door import Door
 from novaproxy.orders.desk import OrderDesk
 from novaproxy.orders.model import Ask, OrderStatus
 from novaproxy.orders.placing import Answer, Placed
 from novaproxy.orders.reading import OrderReader
-from novaproxy.orders.request import checked_key
+from novaproxy.orders.request import checked_key, is_absent
 from novaproxy.orders.resource import order_json
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -55,18 +57,39 @@ class OrderPages:
     shelf: Shelf
     desk: OrderDesk
     reader: OrderReader
+    door: Door
 
     async def create(self, scope: Scope, receive: Receive, send: Send) -> None:
         """``POST /orders``: who asks, for what; the desk decides; the answer goes out after the commit."""
         try:
-            token = asked_token_hash(scope["headers"])
-            ask = await self._ask(token, scope, receive)
-            answer = await self.desk.place(ask)
+            answer = await self._answer(scope, receive)
             await self._send_answer(send, answer)
         except Refusal as refusal:
+            if isinstance(refusal, Unauthenticated):
+                self.door.noted_wrong_token(scope)
             await send_refusal(send, refusal)
         except ClientGone:
             return
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+        """Return what becomes of an order; what is refused at the door costs neither its body nor the database."""
+        token = asked_token_hash(scope["headers"])
+        self.door.orders(scope, token)
+        if self.desk.is_full():
+            return Busy()
+        ask = await self._ask(token, scope, receive)
+        if not is_absent(ask.fields.values.get("discount_code")):
+            self.door.redeems(scope, token)
+        answer = await self.desk.place(ask)
+        match answer:
+            case Unauthenticated():
+                raise answer
+            case Busy() | Unavailable() | ServerFault():
+                return answer
+            case CodeNotValid():
+                self.door.noted_wrong_code(scope, token)
+        self.door.noted_valid(token)
+        return answer
 
     async def _ask(self, token: bytes, scope: Scope, receive: Receive) -> Ask:
         try:

@@ -8,8 +8,9 @@ aside, while the desk goes on.
 import asyncio
 import random
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Coroutine, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ from novaproxy.credentials.seal import Sealers
 from novaproxy.database.line import Line
 from novaproxy.database.outage import OutageWatch
 from novaproxy.database.pool import (
+    ACQUIRE_SECONDS,
     BY_KEY,
     COMMAND_TIMEOUT_SECONDS,
     LOST,
@@ -37,12 +39,22 @@ from novaproxy.errors import Refusal
 from novaproxy.http.refusals import Busy, ServerFault, Unavailable
 from novaproxy.metrics.figures import Metrics
 from novaproxy.orders.batch import Replay
+from novaproxy.orders.lag import Lag
 from novaproxy.orders.model import Ask
+from novaproxy.orders.pace import LARGEST_BATCH, Pace
 from novaproxy.orders.placing import Answer, OutcomeUnknown, Placed, place_batch
-from novaproxy.orders.store import saved_uuids
+from novaproxy.orders.store import asked_code, saved_uuids
 
-LARGEST_BATCH = 64
 LONGEST_QUEUE = 1_024
+LONGEST_WAIT_SECONDS = 1.0
+"""Whom a longer wait than this is ahead of is refused at once."""
+
+STALE_SECONDS = 1.5
+"""Who waited longer than this, which was not ahead of him, is refused when his turn comes.
+
+Longer than the common batch may wait for a lock: those who stood behind that one are still served.
+"""
+
 HOT_LOCK_TIMEOUT = "1s"
 """How long the common batch waits for a lock, before its accounts are served aside where each may wait longer."""
 
@@ -51,6 +63,13 @@ PATIENCE_SECONDS = 1.5
 
 MOST_LEFT = 3
 """How many batches are left to themselves at once: a database that is slow must not get ever more to do."""
+
+MOST_ASIDE_WITH_CODE = 4
+"""How many of the connections aside orders with a discount code may have at once: where a code is locked, they all wait
+for it, and those without one must not stand behind them."""
+
+LONGEST_ASIDE_SECONDS = 6.0
+"""Who waits longer than this for his turn aside is refused."""
 
 ATTEMPTS = 5
 SETTLING_SECONDS = 12.0
@@ -103,27 +122,48 @@ class OrderDesk:
         self._queue: deque[_Waiting] = deque()
         self._arrived = asyncio.Event()
         self._aside: dict[bytes, deque[_Waiting]] = {}
+        self._codes_aside: Counter[str] = Counter()
+        self._with_code = asyncio.Semaphore(MOST_ASIDE_WITH_CODE)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._pace = Pace()
+        self._lag = Lag()
         self._is_closing = False
+
+    def is_full(self) -> bool:
+        """Return whether a new order would be refused, so that nobody need read it."""
+        if self._is_closing or self._waiting_count() >= LONGEST_QUEUE:
+            return True
+        wait_seconds = self._lag.seconds
+        if self._queue:
+            age_seconds = time.monotonic() - self._queue[0].arrived_at
+            wait_seconds += max(age_seconds, self._pace.wait_seconds(len(self._queue)))
+        return wait_seconds > LONGEST_WAIT_SECONDS
 
     async def place(self, ask: Ask) -> Answer:
         """Return the answer to *ask*: an order after its commit, an earlier one's replay, or a refusal."""
-        if self._is_closing or self._waiting_count() >= LONGEST_QUEUE:
+        if self.is_full():
             return Busy()
         waiting = _Waiting(ask, asyncio.get_running_loop().create_future(), time.monotonic())
         self._metrics.write_soon()
-        if ask.token_hash in self._aside:
-            self._aside[ask.token_hash].append(waiting)
+        if self._goes_aside(waiting):
+            self._serve_aside([waiting])
         else:
             self._queue.append(waiting)
             self._arrived.set()
         return await waiting.answer
+
+    def _goes_aside(self, waiting: _Waiting) -> bool:
+        """Return whether the common batch would wait for what is waited for aside: his account, or his code."""
+        return waiting.ask.token_hash in self._aside or (
+            bool(self._codes_aside) and asked_code(waiting.ask) in self._codes_aside
+        )
 
     def _waiting_count(self) -> int:
         return len(self._queue) + sum(len(queue) for queue in self._aside.values())
 
     async def run(self) -> None:
         """Serve until ``close`` was called and everybody has an answer."""
+        self._lag.start()
         while not (self._is_closing and not self._queue):
             await self._arrived.wait()
             self._arrived.clear()
@@ -131,16 +171,22 @@ class OrderDesk:
                 await self._serve_in_turn(batch)
         while self._tasks:
             await asyncio.wait(self._tasks)
+        self._lag.stop()
         await self._line.close()
 
     def _next_batch(self) -> list[_Waiting]:
         """Take the next orders from the queue; those whose token is served aside by now go there."""
         batch: list[_Waiting] = []
+        now = time.monotonic()
         while self._queue and len(batch) < LARGEST_BATCH:
             waiting = self._queue.popleft()
-            self._aside.get(waiting.ask.token_hash, batch).append(waiting)
+            if now - waiting.arrived_at > STALE_SECONDS:
+                waiting.give(Busy())
+            elif self._goes_aside(waiting):
+                self._serve_aside([waiting])
+            else:
+                batch.append(waiting)
         if batch:
-            now = time.monotonic()
             self._metrics.batch_begun([now - waiting.arrived_at for waiting in batch])
         return batch
 
@@ -164,6 +210,7 @@ class OrderDesk:
         self._line = self._new_line()
 
     async def _serve(self, batch: list[_Waiting], line: Line) -> None:
+        began_at = time.monotonic()
         try:
             answers = await self._placed([waiting.ask for waiting in batch], line)
         except OutcomeUnknown as unknown:
@@ -183,6 +230,7 @@ class OrderDesk:
                 log.error("batch failed", **_orders(batch), **facts(error))
                 self._serve_aside(batch)
         else:
+            self._pace.note(time.monotonic() - began_at)
             self._give_each(batch, answers)
         if line is not self._line:
             await line.close()
@@ -235,6 +283,7 @@ class OrderDesk:
     def _serve_aside(self, batch: list[_Waiting]) -> None:
         """Serve *batch* by token on connections of the pool, and whatever else these tokens ask for meanwhile."""
         for waiting in batch:
+            self._note_code(waiting)
             token = waiting.ask.token_hash
             if token in self._aside:
                 self._aside[token].append(waiting)
@@ -242,15 +291,33 @@ class OrderDesk:
                 self._aside[token] = deque([waiting])
                 self._start(self._serve_token(token))
 
+    def _note_code(self, waiting: _Waiting) -> None:
+        code = asked_code(waiting.ask)
+        if code is None or waiting.answer.done():
+            return
+        self._codes_aside[code] += 1
+
+        def forget(_answer: asyncio.Future[Answer]) -> None:
+            self._codes_aside[code] -= 1
+            if not self._codes_aside[code]:
+                del self._codes_aside[code]
+
+        waiting.answer.add_done_callback(forget)
+
     async def _serve_token(self, token: bytes) -> None:
         queue = self._aside[token]
         while queue:
-            await self._serve_alone(queue.popleft(), queue)
+            waiting = queue.popleft()
+            async with self._with_code if asked_code(waiting.ask) else nullcontext():
+                if time.monotonic() - waiting.arrived_at > LONGEST_ASIDE_SECONDS:
+                    waiting.give(Busy())
+                else:
+                    await self._serve_alone(waiting, queue)
         del self._aside[token]
 
     async def _serve_alone(self, waiting: _Waiting, behind: deque[_Waiting]) -> None:
         try:
-            async with self._pool.acquire() as connection:
+            async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
                 answers = await self._placed_on(connection, [waiting.ask])
         except OutcomeUnknown as unknown:
             if not await self._is_settled([waiting], unknown):

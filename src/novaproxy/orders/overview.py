@@ -76,7 +76,9 @@ async def find_plan_id(connection: Connection, slug: str) -> int:
     Raises:
         OperatorError: there never was one.
     """
-    plan_id: int | None = await connection.fetchval("SELECT id FROM plan WHERE slug = $1", slug)
+    # A slug can be printed, and what cannot be is nothing that the database takes as text.
+    found = await connection.fetchval("SELECT id FROM plan WHERE slug = $1", slug) if slug.isprintable() else None
+    plan_id: int | None = found
     if plan_id is None:
         raise OperatorError(f"There is no plan '{echo(slug)}'.")
     return plan_id

@@ -47,7 +47,7 @@ async def load_batch(connection: Connection, asks: Sequence[Ask]) -> Loaded:
         statement(_SQL, "load_batch"),
         [ask.token_hash for ask in asks],
         [ask.idempotency_key for ask in asks],
-        [_asked_code(ask) for ask in asks],
+        [asked_code(ask) for ask in asks],
     )
     customers: dict[int, Customer] = {}
     uses_by_code: dict[int, int] = {}
@@ -63,7 +63,7 @@ async def load_batch(connection: Connection, asks: Sequence[Ask]) -> Loaded:
     return Loaded(rows[0]["decided_at"], seen_revision(rows[0]), Ledgers(customers, uses_by_code, asking))
 
 
-def _asked_code(ask: Ask) -> str | None:
+def asked_code(ask: Ask) -> str | None:
     """Return the discount code in lower case where it can be one at all; only those are locked and counted."""
     code = ask.fields.values.get("discount_code")
     if not isinstance(code, str) or not code.isascii() or len(code) > _LONGEST_CODE or "\0" in code:

@@ -15,7 +15,7 @@ import structlog
 from novaproxy.database.pool import Target
 from novaproxy.errors import OperatorError
 from novaproxy.serving.handover import DRAIN_SECONDS, DutyOrders, WorkerOrders
-from novaproxy.settings import LogFormat
+from novaproxy.settings import Limits, LogFormat
 
 START_SECONDS = 30.0
 KILL_SECONDS = DRAIN_SECONDS + 3.0
@@ -37,6 +37,7 @@ class Service:
     log_format: LogFormat = LogFormat.LOGFMT
     metrics_token: str | None = field(default=None, repr=False)
     has_access_log: bool = False
+    limits: Limits | None = None
 
 
 @dataclass(slots=True)
@@ -130,6 +131,7 @@ def started_worker(service: Service, place: str, directory: str | None) -> Child
             sealing_keys=service.sealing_keys,
             metrics_token=service.metrics_token,
             has_access_log=service.has_access_log,
+            limits=service.limits,
             listener=descriptors[0],
             ready=ready_end,
         )

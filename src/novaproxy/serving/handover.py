@@ -2,7 +2,7 @@
 
 import msgspec
 
-from novaproxy.settings import LogFormat
+from novaproxy.settings import Limits, LogFormat
 
 DRAIN_SECONDS = 8
 """How long answers under way may take once a worker is to end."""
@@ -25,11 +25,12 @@ class WorkerOrders(DutyOrders, frozen=True, kw_only=True):
     """What the supervisor tells a worker.
 
     *listener* and *ready* are inherited descriptors: the listening socket, and the pipe that learns that the worker
-    accepts.
+    accepts; without *limits* everybody may ask as often as he likes.
     """
 
     sealing_keys: tuple[bytes, ...]
     metrics_token: str | None
     has_access_log: bool
+    limits: Limits | None
     listener: int
     ready: int

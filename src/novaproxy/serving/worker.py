@@ -15,6 +15,7 @@ import uvicorn
 import uvloop
 
 from novaproxy.app import Watched, opened_shop
+from novaproxy.http.crowd import Crowd
 from novaproxy.http.edge import Edge
 from novaproxy.http.protocol import BoundedHttp
 from novaproxy.serving.handover import DRAIN_SECONDS, WorkerOrders
@@ -46,7 +47,7 @@ class _Server(uvicorn.Server):
 
 async def _serve(orders: WorkerOrders) -> None:
     watched = Watched(shared_figures(orders), orders.metrics_token, orders.has_access_log)
-    async with opened_shop(orders.database, orders.sealing_keys, watched) as shop:
+    async with opened_shop(orders.database, orders.sealing_keys, watched, orders.limits) as shop:
         server = _Server(_config(shop), orders.ready)
 
         def end() -> None:
@@ -60,7 +61,7 @@ def _config(shop: Edge) -> uvicorn.Config:
     return uvicorn.Config(
         shop,
         loop="uvloop",
-        http=partial(BoundedHttp, told=shop.told),  # type: ignore[arg-type]  # uvicorn calls it, class or not
+        http=partial(BoundedHttp, told=shop.told, shedding=shop.shedding, crowd=Crowd()),  # type: ignore[arg-type]  # uvicorn calls it, class or not
         ws="none",
         lifespan="off",
         access_log=False,

@@ -8,8 +8,9 @@ CREATE TABLE schema_grant (
 );
 
 -- What load_order_batch returns now also says when the current catalog was applied: after a restore the numbers count on from
--- where the backup was, and a process that holds another catalog with the same number must see it. Everything else about
--- the function stands as it was made (0002).
+-- where the backup was, and a process that holds another catalog with the same number must see it. And an ask gets the
+-- account and the code that were locked alone: a token or a code that was committed while the locks were waited for is
+-- seen by the last statement, and was locked by none. Everything else about the function stands as it was made (0002).
 DROP FUNCTION load_order_batch(bytea[], text[], text[]);
 
 CREATE FUNCTION load_order_batch(token_hashes bytea[], keys text[], codes text[])
@@ -35,17 +36,21 @@ DECLARE
     after_the_wait timestamptz;
     current_revision integer;
     current_applied_at timestamptz;
+    locked_accounts bigint[];
+    locked_codes bigint[];
 BEGIN
-    PERFORM 1 FROM account
-    WHERE account.id = ANY (ARRAY(SELECT api_token.account_id FROM api_token
-                                  WHERE api_token.token_hash = ANY (token_hashes) AND api_token.revoked_at IS NULL))
-    ORDER BY account.id
-    FOR NO KEY UPDATE;
+    locked_accounts := ARRAY(
+        SELECT account.id FROM account
+        WHERE account.id = ANY (ARRAY(SELECT api_token.account_id FROM api_token
+                                      WHERE api_token.token_hash = ANY (token_hashes) AND api_token.revoked_at IS NULL))
+        ORDER BY account.id
+        FOR NO KEY UPDATE);
 
-    PERFORM 1 FROM discount_code
-    WHERE lower(discount_code.code COLLATE "C") = ANY (codes)
-    ORDER BY discount_code.id
-    FOR NO KEY UPDATE;
+    locked_codes := ARRAY(
+        SELECT discount_code.id FROM discount_code
+        WHERE lower(discount_code.code COLLATE "C") = ANY (codes)
+        ORDER BY discount_code.id
+        FOR NO KEY UPDATE);
 
     after_the_wait := clock_timestamp();
     SELECT catalog_revision.id, catalog_revision.created_at INTO current_revision, current_applied_at
@@ -65,8 +70,10 @@ BEGIN
     FROM unnest(token_hashes, keys, codes) WITH ORDINALITY AS ask (token_hash, key, code, slot)
     LEFT JOIN api_token ON api_token.token_hash = ask.token_hash AND api_token.revoked_at IS NULL
     LEFT JOIN account ON account.id = api_token.account_id AND account.status = 'active'
+                     AND account.id = ANY (locked_accounts)
     LEFT JOIN orders AS earlier ON earlier.account_id = account.id AND earlier.idempotency_key = ask.key
     LEFT JOIN discount_code ON lower(discount_code.code COLLATE "C") = ask.code
+                           AND discount_code.id = ANY (locked_codes)
     LEFT JOIN account_code ON account_code.account_id = account.id AND account_code.code_id = discount_code.id;
 END
 $$;
