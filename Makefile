@@ -1,6 +1,6 @@
 # Two commands do everything: `make run` opens the demo shop, `make test` checks the whole project.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-clients lint bench bench-lists bench-overload docs format advisories lock clean
+.PHONY: help run test test-clients torture reliability lint bench bench-lists bench-overload docs format advisories lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -22,6 +22,13 @@ test: $(STAMP) ## Run the whole check: ruff, mypy, import-linter, pytest on real
 
 test-clients: $(STAMP) ## Run the examples in curl, Python, JavaScript and PHP; one that is missing here is a failure.
 	@NOVAPROXY_CLIENTS=required $(BIN)/pytest -q tests/clients
+
+torture: $(STAMP) ## Try to break the shop: MINUTES=10, SEED=123 repeats a draw, ONLY=name runs one part, WRITE=1 keeps the figures.
+	@PYTHONPATH=tests $(BIN)/python -m torture $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) \
+		$(foreach name,$(ONLY),--only $(name)) $(if $(WRITE),--write)
+
+reliability: $(STAMP) ## Write docs/reliability.md from the figures that the commands kept.
+	@PYTHONPATH=tests $(BIN)/python -m torture.page
 
 lint: $(STAMP) ## Run the linters alone.
 	@scripts/check $(BIN) --lint

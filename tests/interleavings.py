@@ -1,7 +1,7 @@
-"""Two pieces of work on one database, each held at each of its round trips, run in every order of these (T2).
+"""Pieces of work on one database, two or more, held at each of their round trips and run in any order of these (T2).
 
 A schedule says who takes the next step. A step is one round trip: it ends when its answer is there, or when the
-database says that it waits for a lock of the other's (``pg_blocking_pids``, no sleeping); whoever waits is passed over
+database says that it waits for a lock of another's (``pg_blocking_pids``, no sleeping); whoever waits is passed over
 until he is let go.
 """
 # ruff: noqa: ANN401 -- what is passed on to the driver, and what it returns
@@ -98,7 +98,7 @@ class SteppedTransaction:
 
 @dataclass(slots=True)
 class Session:
-    """One of the two: its connection, and the work that it does."""
+    """One of them: its connection, and the work that it does."""
 
     connection: SoleConnection
     pid: int
@@ -123,26 +123,26 @@ async def _outcome(work: Work, stepped: Stepped) -> object:
 
 @dataclass(slots=True)
 class Stage:
-    """Two sessions, and a third that sees who waits for whom."""
+    """The sessions, and one more that sees who waits for whom."""
 
-    sessions: tuple[Session, Session]
+    sessions: Sequence[Session]
     watcher: SoleConnection
 
-    async def run(self, works: tuple[Work, Work], schedule: Sequence[int]) -> tuple[object, object]:
-        """Return the outcomes of *works*, whose round trips come in the order of *schedule* (0 and 1)."""
-        for session, work in zip(self.sessions, works, strict=True):
+    async def run(self, works: Sequence[Work], schedule: Sequence[int]) -> list[object]:
+        """Return the outcomes of *works*, whose round trips come in the order of *schedule* (numbers of works)."""
+        acting = self.sessions[: len(works)]
+        for session, work in zip(acting, works, strict=True):
             session.begin(work)
         for turn in schedule:
-            await self._step(self.sessions[turn])
+            await self._step(acting, acting[turn])
         turn = 0
-        while not all(session.task.done() for session in self.sessions):
-            await self._step(self.sessions[turn])
-            turn = 1 - turn
-        first, second = self.sessions
-        return first.task.result(), second.task.result()
+        while not all(session.task.done() for session in acting):
+            await self._step(acting, acting[turn])
+            turn = (turn + 1) % len(acting)
+        return [session.task.result() for session in acting]
 
-    async def _step(self, session: Session) -> None:
-        for one in self.sessions:
+    async def _step(self, acting: Sequence[Session], session: Session) -> None:
+        for one in acting:
             await self._settled(one)
         if session.stepped.is_parked.is_set() and not session.task.done():
             session.stepped.step()
@@ -161,19 +161,19 @@ class Stage:
         return bool(await self.watcher.fetchval("SELECT cardinality(pg_blocking_pids($1)) > 0", session.pid))
 
 
-async def opened_stage(target: Target) -> Stage:
-    """Return a stage on *target*."""
-    first, second, watcher = [await opened_connection(target) for _ in range(3)]
-    return Stage((_session(first), _session(second)), watcher)
+async def opened_stage(target: Target, number: int = 2) -> Stage:
+    """Return a stage on *target* with *number* sessions."""
+    watcher, *sessions = [await opened_connection(target) for _ in range(number + 1)]
+    return Stage([_session(connection) for connection in sessions], watcher)
 
 
 def _session(connection: SoleConnection) -> Session:
     return Session(connection, connection.get_server_pid())
 
 
-def schedules(random: Random, lengths: tuple[int, int], number: int) -> Iterator[tuple[int, ...]]:
-    """Yield *number* interleavings of two works of *lengths* round trips, drawn evenly from all."""
-    turns = [0] * lengths[0] + [1] * lengths[1]
+def schedules(random: Random, lengths: Sequence[int], number: int) -> Iterator[tuple[int, ...]]:
+    """Yield *number* interleavings of works of *lengths* round trips, drawn evenly from all."""
+    turns = [work for work, length in enumerate(lengths) for _ in range(length)]
     for _ in range(number):
         random.shuffle(turns)
         yield tuple(turns)

@@ -37,6 +37,7 @@ class Market:
         places = list(range(len(asked)))
         self.random.shuffle(places)
         addresses = [service.address for service in self.services]
+        spread = min(spread, len(addresses))
         sent = [Asked(addresses[turn % spread], *asked[place]) for turn, place in enumerate(places)]
         answers = dict(zip(places, volley(sent), strict=True))
         return [answers[place] for place in range(len(asked))]
@@ -71,6 +72,8 @@ class Market:
         """Return a code of 10 percent that nobody used yet."""
         code = f"RACE{next(_numbers)}"
         told = "".join(f", {name}: {value}" for name, value in rules.items())
+        # Nobody asks for the old ones any more, and a file that grows takes longer to apply.
+        del self.codes[:-20]
         self.codes.append(f"  - {{code: {code}, percent: 10{told}}}\n")
         self.shop.apply_catalog(CATALOG.read_text() + "".join(self.codes))
         return code

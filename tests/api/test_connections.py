@@ -31,7 +31,9 @@ def answer(connection: socket.socket) -> tuple[int, dict[str, object]]:
     # Byte by byte: what follows is the next answer's.
     head, body = b"", b""
     while not head.endswith(b"\r\n\r\n"):
-        head += connection.recv(1)
+        more = connection.recv(1)
+        assert more, f"the connection ended after {head!r}"
+        head += more
     length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
     while len(body) < length:
         body += connection.recv(length - len(body))
@@ -245,6 +247,21 @@ def test_an_answer_that_nobody_reads_is_not_kept_without_end(
         connection.sendall(asked * 30)
         time.sleep(1.5)
         assert not is_whole(connection, answers=30)
+
+
+@pytest.mark.parametrize("half_bytes", [1, 60, -3])
+def test_an_order_is_answered_though_half_an_order_follows_and_the_client_closes_its_side(
+    common_shop: Shop, half_bytes: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    buyer = common_shop.buyer(balance_cents=20_00)
+    order = order_head(buyer) + BODY
+    with connected(common_shop) as connection:
+        connection.sendall(order + order[:half_bytes])
+        connection.shutdown(socket.SHUT_WR)
+
+        assert answer(connection)[0] == 201
+    assert common_shop.balance_cents(buyer) == 10_00
+    assert "request failed" not in "".join(capfd.readouterr())
 
 
 def test_a_key_sent_twice_is_refused(common_shop: Shop) -> None:

@@ -226,5 +226,5 @@ def test_emails_that_differ_by_more_than_case_are_two_accounts(common_operator: 
     assert common_operator("account", "create", "éva@x.example").status == 0
     shown = common_operator("account", "show", "E\u0301VA@X.example", "--json").json
     assert shown["email"] == "éva@x.example"
-    assert common_operator("account", "create", "ασ@x.example").status == 0
-    assert common_operator("account", "create", "ΑΣ@x.example").fault.endswith("exists already.")
+    assert common_operator("account", "create", "\u03b1\u03c3@x.example").status == 0
+    assert common_operator("account", "create", "\u0391\u03a3@x.example").fault.endswith("exists already.")

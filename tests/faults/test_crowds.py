@@ -7,7 +7,7 @@ from novaproxy.database.pool import Target
 from novaproxy.http.crowd import Crowd
 from services import seeded
 from shop import Shop, open_shop
-from torture.crowd import crowded
+from torture.fault_crowds import crowded
 from volleys import Asked, opened, read_answer
 
 ORDER = {"plan": "mobile", "bandwidth": 1}

@@ -1,238 +1,23 @@
 """Each pair of operations, interleaved at its round trips: the end is one that some serial order gives (T2)."""
 
-import asyncio
-import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import combinations_with_replacement, count
+from collections.abc import Iterator
+from itertools import combinations_with_replacement
 from random import Random
-from typing import Any
-from uuid import UUID
 
 import pytest
 
-from interleavings import Stage, Work, opened_stage, schedules
-from novaproxy.accounts.asking import token_hash
-from novaproxy.accounts.store import AccountStatus, move_account, revoke_token
-from novaproxy.catalog.store import Shelf
-from novaproxy.catalog.update import apply_file
-from novaproxy.credentials.seal import Sealer, registered_sealer
-from novaproxy.database.pool import SoleConnection, Target, opened_connection
-from novaproxy.errors import Refusal
-from novaproxy.http.fields import Fields
-from novaproxy.ledger.audit import audit
-from novaproxy.ledger.store import Adjustment, adjust
-from novaproxy.orders import moving
-from novaproxy.orders.model import Ask
-from novaproxy.orders.placing import Placed, place_batch
+from novaproxy.database.pool import Target
+from operations import OPERATIONS, Theatre, opened_theatre
 from services import EFFORT, seeded
-from shop import SEALING_KEY, Buyer, new_buyer
 
 SCHEDULES = 2 * EFFORT
 """How many interleavings of each pair are run."""
 
-CATALOG = """
-currency: USD
-plans:
-  - {{slug: traffic, name: Traffic, type: bandwidth, max_orders_per_account: 4,
-     bandwidths: [{{bandwidth: 1, price_per_gb: {price}}}]}}
-  - {{slug: by-hand, name: By hand, type: bandwidth, delivery: manual, max_orders_per_account: 2,
-     bandwidths: [{{bandwidth: 1, price_per_gb: 4.00}}]}}
-  - {{slug: time, name: Time, type: duration, durations: [{{slug: 1_day, name: 1 day, price: 3.00}}]}}
-discount_codes:
-  - {{code: {code}, percent: 50, max_uses: 2}}
-"""
-
-_STATE = """
-    SELECT account.balance_cents, account.ledger_version, account.status,
-           ARRAY(SELECT plan.slug || ' ' || account_plan.orders FROM account_plan JOIN plan ON plan.id = plan_id
-                 WHERE account_plan.account_id = account.id ORDER BY 1) AS plans,
-           ARRAY(SELECT code_id - $2::bigint || ' ' || uses FROM account_code
-                 WHERE account_code.account_id = account.id) AS codes,
-           (SELECT uses FROM discount_code WHERE id = $2) AS uses,
-           ARRAY(SELECT plan.slug || ' ' || orders.status || ' ' || orders.net_cents || ' ' || (orders.username IS NULL)
-                 FROM orders JOIN plan ON plan.id = plan_id WHERE orders.account_id = account.id ORDER BY 1) AS orders,
-           ARRAY(SELECT from_status || ' ' || to_status FROM order_move
-                 WHERE order_move.account_id = account.id ORDER BY order_move.id) AS moves,
-           ARRAY(SELECT kind || ' ' || amount_cents || ' ' || balance_after_cents FROM transfer
-                 WHERE transfer.account_id = account.id ORDER BY version) AS entries,
-           ARRAY(SELECT revoked_at IS NULL FROM api_token WHERE api_token.account_id = account.id) AS tokens
-    FROM account
-    WHERE id = $1
-"""
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_numbers = count(1)
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """What each run begins with: a customer with 10.00, a pending order and a running one, a code with one use left."""
-
-    buyer: Buyer
-    sealer: Sealer
-    pending: UUID
-    running: UUID
-    code: str
-    code_id: int
-
-
-Operation = Callable[[Scene], Work]
-
-
-def placing(plan: str, *, with_code: bool = False, key: str | None = None, **fields: str) -> Operation:
-    def operation(scene: Scene) -> Work:
-        asked = {"plan": plan} | fields | ({"discount_code": scene.code} if with_code else {})
-        ask = Ask(token_hash(scene.buyer.token.encode()), key, Fields(asked, None))
-
-        async def place(connection: Any) -> object:  # noqa: ANN401 -- stepped or not
-            (answer,) = await place_batch(connection, [ask], Shelf(), scene.sealer)
-            match answer:
-                case Placed(order=order):
-                    return "placed", order.net_cents
-                case Refusal():
-                    return answer.sentence
-                case _:
-                    return "replayed"
-
-        return place
-
-    return operation
-
-
-def adjusting(kind: Adjustment, amount_cents: int) -> Operation:
-    def operation(scene: Scene) -> Work:
-        async def adjusted(connection: Any) -> object:  # noqa: ANN401 -- stepped or not
-            async with connection.transaction():
-                return await adjust(
-                    connection, scene.buyer.account_id, kind, amount_cents, reason="r", reference=None, actor="test"
-                )
-
-        return adjusted
-
-    return operation
-
-
-def delivering(scene: Scene) -> Work:
-    async def deliver(connection: Any) -> object:  # noqa: ANN401 -- stepped or not
-        await moving.deliver(connection, scene.pending, scene.sealer, None, "test")
-        return "delivered"
-
-    return deliver
-
-
-def expiring(_scene: Scene) -> Work:
-    async def expire(connection: Any) -> object:  # noqa: ANN401 -- stepped or not
-        # How many it moved is no outcome: it passes over an order that is held, and comes again.
-        await moving.expire_orders(connection)
-        return "expired"
-
-    return expire
-
-
-def suspending(scene: Scene) -> Work:
-    async def suspend(connection: Any) -> object:  # noqa: ANN401 -- stepped or not
-        async with connection.transaction():
-            return await move_account(connection, scene.buyer.account_id, AccountStatus.SUSPENDED, "test", "test")
-
-    return suspend
-
-
-def revoking(scene: Scene) -> Work:
-    async def revoke(connection: Any) -> object:  # noqa: ANN401 -- stepped or not
-        async with connection.transaction():
-            return await revoke_token(connection, scene.buyer.account_id, "default")
-
-    return revoke
-
-
-def applying(scene: Scene) -> Work:
-    async def apply(connection: Any) -> object:  # noqa: ANN401 -- stepped or not
-        await apply_file(connection, CATALOG.format(price="5.00", code=scene.code).encode(), "test", dry_run=False)
-        return "applied"
-
-    return apply
-
-
-OPERATIONS: dict[str, Operation] = {
-    "order": placing("traffic", bandwidth="1"),
-    "order by hand": placing("by-hand", bandwidth="1"),
-    "order with code": placing("time", duration="1_day", with_code=True),
-    "order with key": placing("traffic", bandwidth="1", key="same"),
-    "top-up": adjusting(Adjustment.CREDIT, 2_00),
-    "debit": adjusting(Adjustment.DEBIT, 7_00),
-    "deliver": delivering,
-    "fail": lambda scene: lambda connection: moving.fail(connection, scene.pending, "test", "test"),
-    "deactivate": lambda scene: lambda connection: moving.deactivate(connection, scene.running, "test"),
-    "activate": lambda scene: lambda connection: moving.activate(connection, scene.running, "test"),
-    "expire": expiring,
-    "suspend": suspending,
-    "revoke": revoking,
-    "apply": applying,
-}
-
-End = tuple[object, object, dict[str, Any]]
-"""Both outcomes, and the state that they left."""
-
-
-@dataclass(slots=True)
-class Theatre:
-    """The stage, and the connection that makes each scene and looks at its end."""
-
-    stage: Stage
-    connection: SoleConnection
-    runner: asyncio.Runner
-
-    def end(self, pair: tuple[str, str], order: Sequence[int], *, is_due: bool) -> tuple[End, tuple[int, int]]:
-        """Return the end of one run in a fresh scene, and how many round trips each took."""
-        return self.runner.run(self._end(pair, order, is_due=is_due))
-
-    async def _end(self, pair: tuple[str, str], order: Sequence[int], *, is_due: bool) -> tuple[End, tuple[int, int]]:
-        scene = await new_scene(self.connection, is_due=is_due)
-        first, second = (OPERATIONS[name](scene) for name in pair)
-        outcomes = await self.stage.run((first, second), order)
-        await moving.expire_orders(self.connection)
-        state = dict(await self.connection.fetchrow(_STATE, scene.buyer.account_id, scene.code_id) or {})
-        lengths = tuple(session.stepped.round_trips for session in self.stage.sessions)
-        return (_plain(outcomes[0], scene), _plain(outcomes[1], scene), state), (lengths[0], lengths[1])
-
-    def breaches(self) -> list[str]:
-        """Return what the audit finds."""
-        return [finding.invariant for finding in self.runner.run(audit(self.connection)) if finding.breaches]
-
-
-def _plain(outcome: object, scene: Scene) -> object:
-    return _UUID.sub("UUID", str(outcome)).replace(scene.buyer.email, "EMAIL")
-
-
-async def new_scene(connection: SoleConnection, *, is_due: bool) -> Scene:
-    """Return a fresh scene; where it *is_due*, the running order's time is over."""
-    code = f"CODE{next(_numbers)}"
-    await apply_file(connection, CATALOG.format(price="4.00", code=code).encode(), "test", dry_run=False)
-    buyer = await new_buyer(connection, 20_00)
-    sealer = await registered_sealer(connection, SEALING_KEY)
-    uuids = []
-    for fields in ({"plan": "by-hand", "bandwidth": "1", "discount_code": code}, {"plan": "time", "duration": "1_day"}):
-        ask = Ask(token_hash(buyer.token.encode()), None, Fields(fields, None))
-        (answer,) = await place_batch(connection, [ask], Shelf(), sealer)
-        assert isinstance(answer, Placed)
-        uuids.append(answer.order.uuid)
-    async with connection.transaction():
-        await adjust(connection, buyer.account_id, Adjustment.DEBIT, 5_00, reason="r", reference=None, actor="test")
-    if is_due:
-        await connection.execute("UPDATE orders SET expires_at = date_trunc('second', now()) WHERE uuid = $1", uuids[1])
-    code_id = await connection.fetchval("SELECT id FROM discount_code WHERE code = $1", code)
-    return Scene(buyer, sealer, uuids[0], uuids[1], code, code_id)
-
 
 @pytest.fixture(scope="module")
 def theatre(module_database: Target) -> Iterator[Theatre]:
-    with asyncio.Runner() as runner:
-        stage = runner.run(opened_stage(module_database))
-
-        connection = runner.run(opened_connection(module_database))
-        yield Theatre(stage, connection, runner)
-        for one in (connection, stage.watcher, *(session.connection for session in stage.sessions)):
-            one.terminate()
+    with opened_theatre(module_database, 3) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -247,11 +32,12 @@ PAIRS = list(combinations_with_replacement(OPERATIONS, 2))
 def test_any_interleaving_ends_as_some_serial_order_does(
     theatre: Theatre, random: Random, pair: tuple[str, str]
 ) -> None:
-    is_due = "expire" in pair
-    (forth, lengths), (back, _) = theatre.end(pair, [0] * 30, is_due=is_due), theatre.end(pair, [1] * 30, is_due=is_due)
-    for schedule in schedules(random, lengths, SCHEDULES):
-        end, _ = theatre.end(pair, schedule, is_due=is_due)
-        assert end in (forth, back), f"{pair} in the order {schedule}"
+    theatre.assert_serial(pair, random, SCHEDULES)
+
+
+def test_three_operations_interleaved_end_as_some_serial_order_does(theatre: Theatre, random: Random) -> None:
+    for _ in range(5 * EFFORT):
+        theatre.assert_serial(random.choices(list(OPERATIONS), k=3), random, SCHEDULES)
 
 
 def test_the_books_hold_after_all_of_them(theatre: Theatre) -> None:

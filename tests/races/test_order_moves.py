@@ -5,10 +5,9 @@ is the database's. Whatever it is, exactly one of two moves that exclude each ot
 the audit finds nothing.
 """
 
-import asyncio
 import base64
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -16,20 +15,15 @@ import pytest
 
 from contract import catalog_with
 from market import Market, opened_market
-from novaproxy.credentials.seal import registered_sealer
-from novaproxy.database.pool import SoleConnection, Target, opened_connection
-from novaproxy.errors import OperatorError
-from novaproxy.ledger.store import Adjustment, adjust
+from meetings import activating, adjusting, at_once, deactivating, delivering, failing, refused
+from novaproxy.database.pool import Target
+from novaproxy.ledger.store import Adjustment
 from novaproxy.orders import moving
 from services import EFFORT, SEALING_KEY_TEXT, seeded
 from shop import SEALING_KEY, Buyer
 
 if TYPE_CHECKING:
     from volleys import Answer
-
-Work = Callable[[SoleConnection], Awaitable[object]]
-Outcome = object
-"""What a move returned, or the OperatorError with which it was refused."""
 
 ORDERS = 12 * EFFORT
 PLAN = """
@@ -61,63 +55,6 @@ def market(two_services: Market) -> Iterator[Market]:
     assert two_services.shop.value("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == 0
 
 
-def at_once(target: Target, rounds: Sequence[Sequence[Work]]) -> list[list[Outcome]]:
-    """Return what came of each round's work; those of a round start together, each on his own connection."""
-
-    async def done(work: Work, connection: SoleConnection, together: asyncio.Barrier) -> Outcome:
-        await together.wait()
-        try:
-            return await work(connection)
-        except OperatorError as refusal:
-            return refusal
-
-    async def all_done() -> list[list[Outcome]]:
-        width = max(len(race) for race in rounds)
-        connections = [await opened_connection(target) for _ in range(width)]
-        try:
-            outcomes = []
-            for race in rounds:
-                together = asyncio.Barrier(len(race))
-                racing = [done(*pair, together) for pair in zip(race, connections, strict=False)]
-                outcomes.append(list(await asyncio.gather(*racing)))
-            return outcomes
-        finally:
-            for connection in connections:
-                await connection.close()
-
-    return asyncio.run(all_done())
-
-
-def delivering(uuid: str) -> Work:
-    async def deliver(connection: SoleConnection) -> object:
-        sealer = await registered_sealer(connection, SEALING_KEY)
-        return await moving.deliver(connection, UUID(uuid), sealer, None, "operator")
-
-    return deliver
-
-
-def failing(uuid: str) -> Work:
-    return lambda connection: moving.fail(connection, UUID(uuid), "race", "operator")
-
-
-def deactivating(uuid: str) -> Work:
-    return lambda connection: moving.deactivate(connection, UUID(uuid), "operator")
-
-
-def activating(uuid: str) -> Work:
-    return lambda connection: moving.activate(connection, UUID(uuid), "operator")
-
-
-def adjusting(buyer: Buyer, kind: Adjustment, amount_cents: int) -> Work:
-    async def adjusted(connection: SoleConnection) -> object:
-        async with connection.transaction():
-            return await adjust(
-                connection, buyer.account_id, kind, amount_cents, reason="race", reference=None, actor="test"
-            )
-
-    return adjusted
-
-
 def orders_of(market: Market, buyer: Buyer, fields: Mapping[str, object], number: int) -> list[str]:
     answers = market.at_once([(buyer, {**fields}, None)] * number)
     return [answer.uuid for answer in answers if answer.status == 201]
@@ -125,10 +62,6 @@ def orders_of(market: Market, buyer: Buyer, fields: Mapping[str, object], number
 
 def status(market: Market, uuid: str) -> str:
     return str(market.shop.value("SELECT status FROM orders WHERE uuid = $1", UUID(uuid)))
-
-
-def refused(outcomes: Sequence[Outcome]) -> list[str]:
-    return [str(outcome) for outcome in outcomes if isinstance(outcome, OperatorError)]
 
 
 def manual_orders(market: Market, number: int) -> list[tuple[Buyer, str]]:

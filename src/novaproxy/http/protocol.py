@@ -90,8 +90,14 @@ class BoundedHttp(HttpToolsProtocol):
         self.transport.abort()
 
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn always closes
-        """Keep the connection for the answer to a whole request; half a request is never finished by now."""
-        return self._is_answering() and (self._is_between_requests or self._is_over)
+        """Keep the connection for the answers to whole requests; half a request is never finished by now."""
+        if self._is_over or self._is_between_requests or self._is_in_head:
+            return self._is_answering()
+        # The newest request has half a body: it is given up, and those before it are answered.
+        if self.pipeline:
+            self.pipeline.popleft()
+            return True
+        return False
 
     def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete

@@ -138,11 +138,11 @@ def _run(given: Round) -> Figures:
             shop.http.close()
 
 
-SCENARIOS = [
+SCENARIOS = (
     Scenario(
         "crowd",
-        "5,000 connections that are idle, half sent or never read stop nobody, and no half order is placed",
+        "5,000 connections that are idle, half sent or never read stop nobody, and no half order is placed.",
         1,
         _run,
-    )
-]
+    ),
+)
