@@ -1,6 +1,7 @@
 # Two commands do everything: `make run` opens the demo shop, `make test` checks the whole project.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-clients torture reliability lint bench bench-lists bench-overload docs format advisories lock clean
+.PHONY: help run test test-clients torture reliability mutants lint bench bench-lists bench-overload bench-audit \
+	docs format advisories lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -42,6 +43,12 @@ bench-lists: $(STAMP) ## Measure long lists, and what others notice of them, alo
 
 bench-overload: $(STAMP) ## Measure what happens when twice as many orders arrive as can be placed (about 2 minutes).
 	@$(BIN)/python -m benchmarks.overload --write
+
+bench-audit: $(STAMP) ## Measure the audit over a million orders, and what it takes from those who order.
+	@$(BIN)/python -m benchmarks.audit --write
+
+mutants: $(STAMP) ## Change the rules in one place at a time: a test must fail each time.
+	@PYTHONPATH=tests $(BIN)/python -m mutants --write
 
 docs: $(STAMP) ## Write docs/api.md and docs/settings.md anew, from the code.
 	@$(BIN)/python -m novaproxy.openapi.reference > docs/api.md

@@ -159,7 +159,8 @@ def test_times_are_utc_in_the_documented_formats(caller: Caller) -> None:
 def test_a_time_without_a_fraction_still_shows_six_digits(caller: Caller) -> None:
     order = caller.places({"plan": "free", "bandwidth": 1})
     caller.shop.sql(
-        "UPDATE orders SET updated_at = '2030-01-02 03:04:05+00' WHERE uuid = $1",
+        "UPDATE orders SET updated_at = '2030-01-02 03:04:05+00', created_at = '2030-01-02 03:04:05+00' "
+        "WHERE uuid = $1",
         UUID(order["uuid"]),
     )
 

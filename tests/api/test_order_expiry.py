@@ -79,7 +79,7 @@ def outlived(caller: Caller, status: str) -> str:
     if status != "active":
         caller.shop.sql(
             "INSERT INTO order_move (account_id, order_id, from_status, to_status, cause, actor, created_at) "
-            "SELECT account_id, id, 'active', $2, 'test', 'test', now() FROM orders WHERE uuid = $1",
+            "SELECT account_id, id, 'active', $2, 'test', 'test', updated_at FROM orders WHERE uuid = $1",
             uuid,
             status,
         )

@@ -147,7 +147,8 @@ def test_orders_are_listed_newest_first(caller: Caller) -> None:
 def test_orders_of_the_same_moment_are_listed_by_id(caller: Caller) -> None:
     placed = [caller.places(FREE)["uuid"] for _ in range(7)]
     caller.shop.sql(
-        "UPDATE orders SET created_at = '2026-01-04 21:19:12.5+00' WHERE account_id = $1",
+        "UPDATE orders SET created_at = '2026-01-04 21:19:12.5+00', updated_at = '2026-01-04 21:19:12.5+00' "
+        "WHERE account_id = $1",
         caller.buyer.account_id,
     )
 

@@ -76,7 +76,8 @@ def test_the_command_teaches_where_nothing_is_asked(tmp_path: Path) -> None:
     bare, asked, version, module = Operator(tmp_path).all((), ("--help",), ("--version",), ("account",))
     assert bare.said == asked.said
     assert "novaproxy serve --demo" in bare.said
-    commands = ["serve", "catalog", "account", "token", "order", "audit", "migrate", "seed", "settings", "completion"]
+    commands = ["serve", "catalog", "account", "token", "order", "audit", "backup", "restore", "key", "migrate", "seed"]
+    commands += ["settings", "completion"]
     assert re.findall(r"^  ([a-z]+) ", bare.said.partition("Commands:")[2], re.MULTILINE) == commands
     assert version.said == "novaproxy 0.1.0\n"
     assert "credit" in module.said

@@ -86,7 +86,7 @@ def test_all_migrations_make_the_committed_schema(database: Target) -> None:
 
 async def test_a_second_run_changes_nothing(connection: SoleConnection) -> None:
     applied = await migrate(connection)
-    assert [migration.version for migration in applied] == list(range(1, len(migrations()) + 1))
+    assert [migration.version for migration in applied] == [migration.version for migration in migrations()]
     before = await connection.fetch("SELECT version, name, checksum, applied_at FROM schema_migration ORDER BY version")
     assert await migrate(connection) == []
     after = await connection.fetch("SELECT version, name, checksum, applied_at FROM schema_migration ORDER BY version")

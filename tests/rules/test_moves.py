@@ -1,6 +1,7 @@
 """The table of legal moves: the code's, the database's and the contract's are one."""
 
 import re
+from datetime import UTC, datetime, timedelta
 from itertools import product
 
 import pytest
@@ -11,6 +12,7 @@ from novaproxy.errors import OperatorError
 from novaproxy.orders.model import OrderStatus
 from novaproxy.orders.moves import (
     DELIVERY,
+    EXPIRY_CAUSE,
     FAILURE,
     LEGAL,
     SWITCHING_OFF,
@@ -18,6 +20,7 @@ from novaproxy.orders.moves import (
     OperatorMove,
     check_move,
     shown_by,
+    status_at,
 )
 
 CONTRACT = {
@@ -65,6 +68,26 @@ def test_a_move_begins_in_one_status_and_is_refused_in_every_other(move: Operato
 
     article = "an" if move.before in ("active", "inactive") else "a"
     assert str(refused.value) == f"The order is {status}: only {article} {move.before} order can be {move.done}."
+
+
+def test_what_the_operator_commands_leads_where_its_word_says() -> None:
+    assert [(move.before, move.after, move.done) for move in OPERATORS] == [
+        ("pending", "active", "delivered"),
+        ("pending", "failed", "failed"),
+        ("active", "inactive", "deactivated"),
+        ("inactive", "active", "activated"),
+    ]
+    assert EXPIRY_CAUSE == "expires_at has passed"
+
+
+@pytest.mark.parametrize("status", OrderStatus)
+def test_a_running_order_is_shown_as_expired_from_the_very_moment_on(status: OrderStatus) -> None:
+    end = datetime(2026, 3, 1, tzinfo=UTC)
+    moment = timedelta(microseconds=1)
+    ended = OrderStatus.EXPIRED if status in {"active", "inactive"} else status
+    shown = [status_at(status, end, now) for now in (end - moment, end, end + moment)]
+    assert shown == [status, ended, ended]
+    assert status_at(status, None, end) is status
 
 
 def test_an_expired_order_may_still_be_stored_as_a_running_one() -> None:

@@ -68,8 +68,8 @@ def with_running_out(shop: Shop, orders: int) -> None:
     shop.sql(
         "WITH run_out AS ("
         "INSERT INTO orders (uuid, account_id, plan_id, catalog_revision, status, gross_cents, discount_cents, "
-        "net_cents, bandwidth_gb, username, password_sealed, sealing_key_id, expires_at, created_at, updated_at) "
-        "SELECT gen_random_uuid(), account_id, plan_id, catalog_revision, 'active', 0, 0, 0, bandwidth_gb, "
+        "net_cents, bandwidth_gb, term, username, password_sealed, sealing_key_id, expires_at, created_at, updated_at) "
+        "SELECT gen_random_uuid(), account_id, plan_id, catalog_revision, 'active', 0, 0, 0, bandwidth_gb, '1_day', "
         "'run' || lpad(place::text, 12, '0'), password_sealed, sealing_key_id, "
         "date_trunc('second', now()) - interval '1 minute', created_at, updated_at "
         "FROM orders, generate_series(1, $1) AS place RETURNING id, account_id"
@@ -93,7 +93,12 @@ def expired_once(shop: Shop) -> int:
 
 def test_the_table_is_what_the_operator_is_told() -> None:
     table = {duty.name: (duty.every_seconds, duty.lock is None) for duty in duties(Metrics("0"))}
-    assert table == {"expire orders": (1, False), "audit the books": (900, False), "read the figures": (10, True)}
+    assert table == {
+        "expire orders": (1, False),
+        "audit the books": (900, False),
+        "audit what is new": (60, False),
+        "read the figures": (10, True),
+    }
     locks = [duty.lock for duty in duties(Metrics("0")) if duty.lock is not None]
     assert len(locks) == len(set(locks))
 
@@ -341,18 +346,26 @@ def test_a_breach_is_told_loudly(database: Target) -> None:
     metrics = Metrics("0")
     shop.run(lambda connection: read_figures(connection, metrics))
     told = metrics.exposed().decode()
-    assert f'novaproxy_audit_breaches{{invariant="M1"}} {line["breaches"]}.0' in told
-    assert 'novaproxy_audit_breaches{invariant="M2"} 0.0' in told
+    assert f'novaproxy_audit_breaches{{form="whole",invariant="M1"}} {line["breaches"]}.0' in told
+    assert 'novaproxy_audit_breaches{form="whole",invariant="M2"} 0.0' in told
     shop.http.close()
 
 
-@pytest.mark.parametrize(("age", "audits"), [("14 minutes", 1), ("16 minutes", 2)])
-def test_the_books_are_audited_once_in_a_quarter_of_an_hour(database: Target, age: str, audits: int) -> None:
+@pytest.mark.parametrize(
+    ("age", "breaches", "audits"),
+    [("23 hours", 0, 1), ("25 hours", 0, 2), ("14 minutes", 1, 1), ("16 minutes", 1, 2)],
+)
+def test_the_whole_books_are_audited_once_a_day_and_sooner_where_they_are_broken(
+    database: Target, age: str, breaches: int, audits: int
+) -> None:
     shop = Shop(database, "http://nowhere.invalid")
+    shop.run(audit_books)
+    shop.sql("DELETE FROM audit_run")
     shop.sql(
         "INSERT INTO audit_run (started_at, finished_at, findings, breaches) "
-        "VALUES (now() - $1::text::interval, now(), '{}', 0)",
+        "VALUES (now() - $1::text::interval, now(), '{}', $2)",
         age,
+        breaches,
     )
     shop.run(audit_books)
     assert shop.value("SELECT count(*) FROM audit_run") == audits

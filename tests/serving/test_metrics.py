@@ -133,16 +133,20 @@ def test_the_figures_of_the_duties_are_there(module_database: Target, common: Se
     shop.apply_catalog(CATALOG.read_text())
     shop.buyer(12_34)
     shop.sql(
-        "INSERT INTO audit_run (started_at, finished_at, findings, breaches) "
-        "VALUES ('2026-01-02T03:04:00Z', '2026-01-02T03:04:05Z', '{\"M1\": 0, \"L1\": 2}', 2)"
+        "INSERT INTO audit_run (started_at, finished_at, findings, breaches, form, covered) VALUES "
+        "('2026-01-02T03:04:00Z', '2026-01-02T03:04:05Z', '{\"M1\": 0, \"L1\": 2}', 2, 'whole', '{}'), "
+        "('2026-01-02T03:05:00Z', '2026-01-02T03:05:05Z', '{\"M1\": 0, \"L1\": 1}', 1, 'new', '{\"orders\": 7}')"
     )
     within(15, lambda: figures(common.address)("balances_owed", currency="USD") == 12.34, "what is owed")
     told = figures(common.address)
     assert told("database_up") == 1
     assert told("orders_pending") == 0
-    assert told("audit_breaches", invariant="L1") == 2
-    assert told("audit_breaches", invariant="M1") == 0
-    assert told("audit_timestamp_seconds") == 1767323045
+    assert told("audit_breaches", invariant="L1", form="whole") == 2
+    assert told("audit_breaches", invariant="L1", form="new") == 1
+    assert told("audit_breaches", invariant="M1", form="whole") == 0
+    assert told("audit_timestamp_seconds", form="whole") == 1767323045
+    assert told("audit_timestamp_seconds", form="new") == 1767323105
+    assert told("audit_covered", rows="orders") == 7
     shop.http.close()
 
 

@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from novaproxy.cli.database import run
+from novaproxy.cli.database import run_beside
 from novaproxy.cli.lists import AsJson
 from novaproxy.cli.output import print_json, say, visible
 from novaproxy.cli.terminal import Paint, Progress, painted, width
@@ -26,11 +26,11 @@ def audit(as_json: AsJson = False) -> None:
     """
     progress = Progress("Checking the books ...")
 
-    async def read(connection: SoleConnection) -> list[Finding]:
+    async def read(connection: SoleConnection, beside: SoleConnection) -> list[Finding]:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
-            return await audited(connection, progress.tell)
+            return await audited(connection, progress.tell, beside=beside)
 
-    findings = run(read, progress)
+    findings = run_beside(read, progress)
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:

@@ -13,7 +13,7 @@ import asyncpg
 
 from novaproxy.cli.terminal import Progress
 from novaproxy.database.cluster import is_made
-from novaproxy.database.pool import CONNECT_TIMEOUT_SECONDS, OUTAGES, SoleConnection, Target
+from novaproxy.database.pool import CONNECT_TIMEOUT_SECONDS, OUTAGES, SoleConnection, Target, opened_connection
 from novaproxy.database.preparing import NO_ADDRESS, Roles, entered, prepared
 from novaproxy.errors import OperatorError
 from novaproxy.serving.database import OpenedDatabase, opened_database
@@ -64,6 +64,27 @@ def run_with_target(
     """
     with _opened(progress, makes_database=False) as database:
         return asyncio.run(run_as_owner(database.roles, work))
+
+
+def run_beside(
+    work: Callable[[SoleConnection, SoleConnection], Awaitable[Result]], progress: Progress | None = None
+) -> Result:
+    """Return what *work* returns, given two connections to the migrated database; else as ``run``.
+
+    Raises:
+        OperatorError: there is no database, or it cannot be used.
+    """
+    with _opened(progress, makes_database=False) as database:
+        target = database.target
+
+        async def with_another(connection: SoleConnection) -> Result:
+            another = await opened_connection(target, command_timeout=None, **SESSION)
+            try:
+                return await work(connection, another)
+            finally:
+                await _left(another)
+
+        return asyncio.run(run_on(database.roles, with_another))
 
 
 @contextmanager

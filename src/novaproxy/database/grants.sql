@@ -7,7 +7,7 @@
 -- drops one, or switches a trigger off.
 GRANT USAGE ON SCHEMA :"schema" TO :"service";
 
-REVOKE ALL ON account, account_code, account_move, account_plan, api_token, audit_run, catalog_revision, discount_code,
+REVOKE ALL ON account, account_code, account_move, account_plan, api_token, audit_mark, audit_run, catalog_revision, discount_code,
     meter, order_move, orders, plan, plan_duration, plan_option, plan_tier, schema_grant, schema_migration, sealing_key,
     transfer
 FROM :"service";
@@ -30,6 +30,7 @@ GRANT SELECT, INSERT ON meter TO :"service";
 
 -- What the audits found is kept for a while.
 GRANT SELECT, INSERT, DELETE ON audit_run TO :"service";
+GRANT SELECT, INSERT, UPDATE ON audit_mark TO :"service";
 
 GRANT SELECT ON schema_migration, schema_grant TO :"service";
 

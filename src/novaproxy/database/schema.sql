@@ -152,17 +152,32 @@ ALTER TABLE public.api_token ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.audit_mark (
+    is_only boolean DEFAULT true NOT NULL,
+    order_id bigint NOT NULL,
+    order_move_id bigint NOT NULL,
+    transfer_id bigint NOT NULL,
+    account_move_id bigint NOT NULL,
+    marked_at timestamp with time zone NOT NULL,
+    CONSTRAINT audit_mark_is_only_check CHECK (is_only)
+);
+
 CREATE TABLE public.audit_run (
     id bigint NOT NULL,
     started_at timestamp with time zone NOT NULL,
     finished_at timestamp with time zone NOT NULL,
     findings jsonb NOT NULL,
     breaches bigint NOT NULL,
+    form text DEFAULT 'whole'::text NOT NULL,
+    covered jsonb DEFAULT '{}'::jsonb NOT NULL,
     CONSTRAINT audit_run_breaches_check CHECK ((breaches >= 0)),
-    CONSTRAINT audit_run_check CHECK ((finished_at >= started_at))
+    CONSTRAINT audit_run_check CHECK ((finished_at >= started_at)),
+    CONSTRAINT audit_run_form_check CHECK ((form = ANY (ARRAY['whole'::text, 'new'::text])))
 );
 
 COMMENT ON COLUMN public.audit_run.findings IS 'The breaches counted of each invariant, by its id: {"M1": 0, ...}.';
+
+COMMENT ON COLUMN public.audit_run.covered IS 'What the run looked at: {"orders": 1000, "accounts": 950, "entries": 1000}; of a whole one {}.';
 
 ALTER TABLE public.audit_run ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.audit_run_id_seq
@@ -454,6 +469,9 @@ ALTER TABLE ONLY public.api_token
 
 ALTER TABLE ONLY public.api_token
     ADD CONSTRAINT api_token_token_hash_key UNIQUE (token_hash);
+
+ALTER TABLE ONLY public.audit_mark
+    ADD CONSTRAINT audit_mark_pkey PRIMARY KEY (is_only);
 
 ALTER TABLE ONLY public.audit_run
     ADD CONSTRAINT audit_run_pkey PRIMARY KEY (id);

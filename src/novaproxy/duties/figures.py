@@ -9,7 +9,7 @@ _SQL = "novaproxy.duties"
 
 
 async def read_figures(connection: SoleConnection, metrics: Metrics) -> None:
-    """Tell *metrics* what is owed, what waits for delivery, and what the newest audit found."""
+    """Tell *metrics* what is owed, what waits for delivery, and what the newest audits found."""
     shop = await connection.fetchrow(statement(_SQL, "read_figures"))
     if shop is None:
         raise AssertionError("sums give a row")
@@ -17,6 +17,6 @@ async def read_figures(connection: SoleConnection, metrics: Metrics) -> None:
     # Before the first catalog there is no currency, and no account could be credited.
     if shop["currency"] is not None:
         metrics.set_owed(shop["currency"], shop["owed_cents"])
-    newest = await connection.fetchrow(statement(_SQL, "find_newest_audit"))
-    if newest is not None:
-        metrics.set_audited(newest["finished_at"], msgspec.json.decode(newest["findings"], type=dict[str, int]))
+    for newest in await connection.fetch(statement(_SQL, "find_newest_audit")):
+        breaches, covered = (msgspec.json.decode(newest[name], type=dict[str, int]) for name in ("findings", "covered"))
+        metrics.set_audited(newest["form"], newest["finished_at"], breaches, covered)

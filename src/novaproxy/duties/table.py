@@ -1,7 +1,7 @@
 """The table of duties."""
 
 from novaproxy.database.pool import BY_KEY, SoleConnection
-from novaproxy.duties.books import AUDIT_TIMEOUT_SECONDS, audit_books
+from novaproxy.duties.books import AUDIT_TIMEOUT_SECONDS, audit_books, audit_new_books
 from novaproxy.duties.figures import read_figures
 from novaproxy.duties.loop import Duty
 from novaproxy.metrics.figures import Metrics
@@ -26,11 +26,23 @@ def duties(metrics: Metrics) -> list[Duty]:
         Duty("expire orders", every_seconds=1, work=expire, lock=1, session=BY_KEY),
         Duty(
             "audit the books",
+            # How often it looks whether a whole audit is due, which is once a day.
             every_seconds=15 * 60,
             work=audit_books,
             lock=2,
             # A service that starts, and those who wait for it, have better things to do.
             first_after_seconds=60,
+            timeout_seconds=AUDIT_TIMEOUT_SECONDS + 10,
+            session=_AUDITING,
+        ),
+        Duty(
+            "audit what is new",
+            every_seconds=60,
+            work=audit_new_books,
+            lock=3,
+            first_after_seconds=90,
+            # After a long rest much is new, and others want the machine too.
+            rests=9,
             timeout_seconds=AUDIT_TIMEOUT_SECONDS + 10,
             session=_AUDITING,
         ),

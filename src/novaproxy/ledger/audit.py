@@ -3,11 +3,12 @@
 M8 is recomputed here, by the rules that priced the orders, from the catalog revision each order names.
 """
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import partial
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 
 import asyncpg
 import msgspec
@@ -16,7 +17,7 @@ from novaproxy.catalog.listing import Listing, listing
 from novaproxy.catalog.model import Duration
 from novaproxy.catalog.rules import asked_options, bandwidth_price_cents, duration_price_cents
 from novaproxy.catalog.store import read_revision
-from novaproxy.database.pool import Connection, statement
+from novaproxy.database.pool import Connection, SoleConnection, statement
 from novaproxy.discounts.rules import taken_off_cents
 from novaproxy.errors import Refusal
 from novaproxy.http.body import JsonValue
@@ -56,29 +57,88 @@ def _untold(_sentence: str) -> None:
     """Tell nobody."""
 
 
-async def audit(connection: Connection, tell: Callable[[str], None] = _untold) -> list[Finding]:
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What stands behind WITH before a query, so that it sees a part of the shop; nothing: it sees the whole."""
+
+    text: str = ""
+    arguments: tuple[object, ...] = ()
+
+    def before(self, text: str) -> str:
+        """Return *text*, a list of queries for WITH, behind the scope's own."""
+        return f"WITH {self.text}\n, {text}" if self.text else f"WITH {text}"
+
+
+WHOLE = Scope()
+
+
+async def audit(
+    connection: Connection,
+    tell: Callable[[str], None] = _untold,
+    *,
+    beside: "SoleConnection | None" = None,
+) -> list[Finding]:
     """Return one finding an invariant: money first, then limits, then statuses.
 
     The caller's transaction (repeatable read) is the one snapshot that all of them see. *tell* gets a sentence as each
-    invariant is begun.
+    invariant is begun. *beside*, another connection to the same database, takes half of the work on the same snapshot.
     """
-    audits: list[tuple[str, Callable[[Connection, str], Awaitable[Finding]]]] = [
-        *((_name(file.name), partial(_audited, text=file.read_text(encoding="utf-8"))) for file in _AUDITS.iterdir()),
-        (PRICES, _audit_prices),
-    ]
-    audits.sort(key=lambda named: ("MLS".index(named[0][0]), named[0]))
-    findings = []
-    for place, (invariant, work) in enumerate(audits, 1):
-        tell(f"Checking {invariant}, {place} of {len(audits)} invariants ...")
-        findings.append(await work(connection, invariant))
-    return findings
+    texts = invariant_texts()
+    invariants = sorted([*texts, PRICES], key=_place)
+    waiting = iter(list(enumerate(invariants, 1)))
+    findings: list[Finding] = []
+
+    async def work_on(own: Connection) -> None:
+        # One that has nothing left to do waits for the other; the snapshot is theirs together.
+        await own.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        for place, invariant in waiting:
+            tell(f"Checking {invariant}, {place} of {len(invariants)} invariants ...")
+            if invariant == PRICES:
+                findings.append(await checked_prices(own, invariant))
+            else:
+                findings.append(await counted(own, invariant, texts[invariant]))
+
+    if beside is None:
+        await work_on(connection)
+    else:
+        snapshot = await connection.fetchval("SELECT pg_export_snapshot()")
+        async with beside.transaction(isolation="repeatable_read", readonly=True):
+            await beside.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
+            await _both(work_on(connection), work_on(beside))
+    return in_order(findings)
 
 
-async def _audited(connection: Connection, invariant: str, *, text: str) -> Finding:
-    row = await connection.fetchrow(
-        f"WITH breaches AS (\n{text}\n) SELECT count(*) AS breaches, "  # noqa: S608 -- our own file
-        f"(array_agg(breach))[1:{EXAMPLES}] AS examples FROM breaches",
-    )
+async def _both(one: Coroutine[None, None, None], other: Coroutine[None, None, None]) -> None:
+    """Wait for both; where one fails the other is given up, and its fault is raised as it is."""
+    tasks = [asyncio.create_task(one), asyncio.create_task(other)]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def invariant_texts(directory: Traversable = _AUDITS) -> dict[str, str]:
+    """Return the text of each query in *directory* by its invariant."""
+    return {_name(file.name): file.read_text(encoding="utf-8") for file in directory.iterdir()}
+
+
+def in_order(findings: list[Finding]) -> list[Finding]:
+    """Return *findings* as they are shown: money first, then limits, then statuses."""
+    return sorted(findings, key=lambda finding: _place(finding.invariant))
+
+
+def _place(invariant: str) -> tuple[int, str]:
+    return "MLS".index(invariant[0]), invariant
+
+
+async def counted(connection: Connection, invariant: str, text: str, scope: Scope = WHOLE) -> Finding:
+    """Return what the query *text* finds in *scope*."""
+    # Our own files, put together.
+    examples = f"(array_agg(breach))[1:{EXAMPLES}] AS examples"
+    asked = f"{scope.before(f'breaches AS ({text})')} SELECT count(*) AS breaches, {examples} FROM breaches"  # noqa: S608
+    row = await connection.fetchrow(asked, *scope.arguments)
     if row is None:
         raise AssertionError("an aggregate gives a row")
     return Finding(invariant, _says(text), row["breaches"], tuple(row["examples"] or ()))
@@ -93,16 +153,19 @@ def _says(text: str) -> str:
     return text.partition("\n")[0].removeprefix("--").strip()
 
 
-async def _audit_prices(connection: Connection, invariant: str) -> Finding:
+async def checked_prices(connection: Connection, invariant: str, scope: Scope = WHOLE) -> Finding:
     """M8: the price, the discount and the options of each order follow from the catalog revision that it names."""
-    rows = await connection.fetch(statement("novaproxy.ledger", "list_priced"))
-    listings: dict[int, Listing] = {}
+    text = statement("novaproxy.ledger", "list_priced")
+    asked = f"{scope.before(f'priced AS ({text})')} SELECT * FROM priced"  # noqa: S608 -- our own files, put together
+    rows = await connection.fetch(asked, *scope.arguments)
+    listings: dict[int, Listing | None] = {}
     breaches, examples = 0, []
     for row in rows:
         revision = row["catalog_revision"]
         if revision not in listings:
-            listings[revision] = listing(revision, await read_revision(connection, revision))
-        if not _is_priced_right(row, listings[revision]):
+            listings[revision] = await _listing(connection, revision)
+        listed = listings[revision]
+        if listed is None or not _is_priced_right(row, listed):
             breaches += row["orders"]
             examples.append(f"order {row['example_uuid']}")
     return Finding(
@@ -111,6 +174,13 @@ async def _audit_prices(connection: Connection, invariant: str) -> Finding:
         breaches,
         tuple(examples[:EXAMPLES]),
     )
+
+
+async def _listing(connection: Connection, revision: int) -> Listing | None:
+    """Return the catalog of *revision*, None where there is no such revision."""
+    if await connection.fetchval("SELECT EXISTS (SELECT FROM catalog_revision WHERE id = $1)", revision):
+        return listing(revision, await read_revision(connection, revision))
+    return None
 
 
 def _is_priced_right(row: asyncpg.Record, listed: Listing) -> bool:

@@ -121,11 +121,17 @@ class Metrics:
         self._expired = self._counter("orders_expired", "Orders moved to expired because their time had passed.")
         self._breaches = self._gauge(
             "audit_breaches",
-            "Rows that break an invariant, as the newest audit found; anything above 0 is an alarm.",
+            "Rows that break an invariant, as the newest audit of each form found; anything above 0 is an alarm.",
             "invariant",
+            "form",
         )
         self._audited_at = self._gauge(
-            "audit_timestamp_seconds", "When the newest audit of the books ended; there is one each 15 minutes."
+            "audit_timestamp_seconds",
+            "When the newest audit ended: of what is new there is one a minute, of the whole books one a day.",
+            "form",
+        )
+        self._covered = self._gauge(
+            "audit_covered", "What the newest audit of what is new looked at: orders, accounts, entries.", "rows"
         )
         self._database_up = self._gauge("database_up", "1 where the last duty reached the database, else 0.")
 
@@ -186,11 +192,15 @@ class Metrics:
         """Tell how many orders wait for delivery."""
         self._pending.set(orders)
 
-    def set_audited(self, finished_at: datetime, breaches: Mapping[str, int]) -> None:
-        """Tell what the newest audit found, by invariant."""
-        self._audited_at.set(finished_at.timestamp())
+    def set_audited(
+        self, form: str, finished_at: datetime, breaches: Mapping[str, int], covered: Mapping[str, int]
+    ) -> None:
+        """Tell what the newest audit of a form found, by invariant, and what it looked at."""
+        self._audited_at.labels(form).set(finished_at.timestamp())
         for invariant, count in breaches.items():
-            self._breaches.labels(invariant).set(count)
+            self._breaches.labels(invariant, form).set(count)
+        for rows, count in covered.items():
+            self._covered.labels(rows).set(count)
 
     def set_database_up(self, *, is_up: bool) -> None:
         """Tell whether the database answers."""

@@ -165,6 +165,7 @@ async def _write(connection: SoleConnection, chunk: _Chunk, sealer: Sealer) -> N
     Raises:
         BooksChanged: somebody moved money without the locks.
     """
+    await connection.execute(statement(SQL, "lock_tables"))
     order_ids = await taken_ids(connection, "orders", len(chunk.sold))
     numbered = list(zip(order_ids, chunk.sold, strict=True))
     for table, columns, records in (

@@ -41,3 +41,7 @@ FROM by_account
 JOIN redemption ON redemption.id = by_account.newest
 JOIN allowed ON allowed.revision = redemption.catalog_revision AND allowed.code_id = by_account.discount_code_id
 WHERE by_account.uses > allowed.account_uses
+UNION ALL
+SELECT format('code %s: %s uses, of %s at most', code, uses, use_ceiling)
+FROM discount_code
+WHERE uses > use_ceiling

@@ -12,3 +12,8 @@ WHERE (orders.status = 'failed' AND COALESCE(refunds.cents, 0) <> orders.net_cen
    OR (orders.status <> 'failed' AND refunds.entries IS NOT NULL)
    OR refunds.entries > 1
    OR refunds.account_id <> orders.account_id
+UNION ALL
+SELECT format('account %s, entry %s: a refund of no order', transfer.account_id, transfer.version)
+FROM transfer
+LEFT JOIN orders ON orders.id = transfer.order_id
+WHERE transfer.kind = 'refund' AND orders.id IS NULL

@@ -2,9 +2,9 @@
 SELECT format('order %s: %s', uuid, status) AS breach
 FROM orders
 WHERE CASE WHEN status IN ('awaiting_payment', 'pending', 'invoice_expired')
-           THEN username IS NOT NULL OR password_sealed IS NOT NULL
-           WHEN status = 'failed' THEN (username IS NULL) <> (password_sealed IS NULL)
-           ELSE username IS NULL OR password_sealed IS NULL END
+           THEN num_nonnulls(username, password_sealed, sealing_key_id) <> 0
+           WHEN status = 'failed' THEN num_nonnulls(username, password_sealed, sealing_key_id) NOT IN (0, 3)
+           ELSE num_nonnulls(username, password_sealed, sealing_key_id) <> 3 END
 UNION ALL
 SELECT format('username of %s orders', count(*))
 FROM orders

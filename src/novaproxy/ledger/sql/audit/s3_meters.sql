@@ -8,3 +8,8 @@ WHERE meter.order_id IS NULL
    OR meter.consumed_bytes < 0 OR meter.leased_bytes < 0
    OR meter.consumed_bytes + meter.leased_bytes > meter.initial_bytes
    OR meter.initial_bytes IS DISTINCT FROM orders.bandwidth_gb::bigint * 1073741824
+UNION ALL
+SELECT format('a meter of order %s, which is not there', meter.order_id)
+FROM meter
+LEFT JOIN orders ON orders.id = meter.order_id
+WHERE orders.id IS NULL
