@@ -1,6 +1,6 @@
 # Two commands do everything: `make run` opens the demo shop, `make test` checks the whole project.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-clients torture reliability mutants lint bench bench-lists bench-overload bench-audit \
+.PHONY: help run test test-clients torture reliability guards mutants lint bench bench-lists bench-overload bench-audit \
 	docs format advisories lock clean
 
 VENV := .venv
@@ -33,6 +33,9 @@ reliability: $(STAMP) ## Write docs/reliability.md from the figures that the com
 
 lint: $(STAMP) ## Run the linters alone.
 	@scripts/check $(BIN) --lint
+
+guards: $(STAMP) ## Remove each guard in a scratch copy; its tests must fail (about 10 minutes; ONLY=name,name JOBS=2).
+	@PYTHONPATH=tests $(BIN)/python -m guards --only "$(ONLY)" --jobs "$(or $(JOBS),2)"
 
 bench: $(STAMP) ## Measure the order rate beside pgbench, then long lists, into docs/benchmarks.md (about 7 minutes).
 	@$(BIN)/python -m benchmarks.order_rate --write

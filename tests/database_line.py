@@ -101,6 +101,7 @@ class DatabaseLine:
     released: threading.Event = field(default_factory=threading.Event)
     _loop: asyncio.AbstractEventLoop | None = None
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
+    _worn: set[asyncio.StreamWriter] = field(default_factory=set)
 
     @property
     def target(self) -> Target:
@@ -116,6 +117,10 @@ class DatabaseLine:
 
         assert self._loop is not None
         self._loop.call_soon_threadsafe(abort)
+
+    def wear_out(self) -> None:
+        """Let every line that is up break when the next statement is sent through it; nobody notices before."""
+        self._worn |= self._writers
 
     async def serve(self, opened: threading.Event, closed: threading.Event) -> None:
         """Serve until *closed*."""
@@ -144,6 +149,9 @@ class DatabaseLine:
         try:
             with suppress(ConnectionError):
                 while message := await from_service.read(_CHUNK_BYTES):
+                    if to_service in self._worn:
+                        to_service.transport.abort()
+                        return
                     if carried.is_stopped or self._stops(carried, message):
                         if carried.is_mute:
                             to_server.write(message)

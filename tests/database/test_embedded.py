@@ -104,6 +104,15 @@ def test_a_path_with_a_line_feed_works(copied_to: Callable[[Path], Path], tmp_pa
         assert ask(postgres.address, "SELECT answer FROM kept") == 42
 
 
+def test_who_leaves_first_leaves_the_server_to_the_others(data_dir: Path) -> None:
+    with EmbeddedPostgres(data_dir, settings=FAST) as one:
+        with EmbeddedPostgres(data_dir, settings=FAST):
+            pass
+        assert one.alive()
+        assert ask(one.address, "SELECT 1") is not None
+    assert server_processes(data_dir / "postgres") == []
+
+
 def test_thirteen_come_and_go_one_is_killed_and_there_is_one_server(tmp_path: Path) -> None:
     shop = tmp_path / "crowded"
     users = [user_of(shop) for _ in range(13)]

@@ -52,6 +52,16 @@ def test_an_error_that_passes_at_once_is_not_even_seen(common_shop: Shop, sqlsta
         assert common_shop.order(marked, **GIGABYTE).status_code == 201
 
 
+@pytest.mark.parametrize("sqlstate", ["40001", "40P01"])
+def test_a_transaction_that_loses_again_and_again_is_run_again(common_shop: Shop, sqlstate: str) -> None:
+    marked = common_shop.buyer(8_00)
+
+    # One less than the desk tries, on the common connection alone.
+    with injected(common_shop, marked, sqlstate, 4):
+        assert common_shop.order(marked, **GIGABYTE).status_code == 201
+    assert common_shop.order_count(marked) == 1
+
+
 @pytest.mark.parametrize("moment", ["insert", "commit"])
 @pytest.mark.parametrize("sqlstate", ["40001", "40P01", "55P03", "57014", "53100"])
 def test_an_error_that_stays_stops_its_own_account_alone(common_shop: Shop, sqlstate: str, moment: str) -> None:

@@ -186,6 +186,19 @@ def test_a_line_cut_at_any_moment_loses_no_order(fragile: Fragile) -> None:
         assert fragile.shop.balance_cents(buyer) == 0
 
 
+def test_lines_that_broke_while_nothing_was_under_way_lose_nothing(fragile: Fragile) -> None:
+    buyer = fragile.shop.buyer(100_00)
+    assert fragile.shop.order(buyer, **GIGABYTE).status_code == 201
+    assert fragile.shop.http.get("/balance", headers=buyer.headers).status_code == 200
+
+    fragile.line.wear_out()
+    placed = fragile.shop.order(buyer, **GIGABYTE)
+    assert placed.status_code == 201
+    fragile.line.wear_out()
+    assert fragile.shop.http.get("/balance", headers=buyer.headers).status_code == 200
+    assert fragile.shop.order_count(buyer) == 2
+
+
 def test_a_service_whose_database_is_away_says_so_and_heals(fragile: Fragile) -> None:
     buyer = fragile.shop.buyer(100_00)
     fragile.line.is_down = True

@@ -40,6 +40,10 @@ class Entry:
     created_at: datetime
 
 
+class BooksChanged(Exception):  # noqa: N818 -- tells what happened
+    """A guard held fewer rows than were decided: somebody wrote without the locks."""
+
+
 @dataclass(frozen=True, slots=True)
 class Adjusted:
     """The effect of an adjustment: the balance now, and whether the reference had brought it before."""
@@ -88,6 +92,7 @@ async def adjust(
 
     Raises:
         OperatorError: the balance would fall below 0 or pass its ceiling, or the reference stands for another amount.
+        BooksChanged: the balance was not written.
     """
     account = await connection.fetchrow(statement(_SQL, "lock_balance"), account_id)
     if account is None:
@@ -98,7 +103,7 @@ async def adjust(
             _check_same(earlier["kind"], earlier["amount_cents"], kind, amount_cents, reference)
             return Adjusted(account["balance_cents"], is_repeated=True)
     balance_cents = _new_balance_cents(account["balance_cents"], kind, amount_cents)
-    await connection.execute(
+    written = await connection.fetchval(
         statement(_SQL, "write_adjustment"),
         account_id,
         account_id if kind is Adjustment.DEBIT else DEPOSITS,
@@ -111,6 +116,8 @@ async def adjust(
         account["ledger_version"] + 1,
         balance_cents,
     )
+    if written != balance_cents:
+        raise BooksChanged(f"the balance of account {account_id} was not written")
     return Adjusted(balance_cents, is_repeated=False)
 
 

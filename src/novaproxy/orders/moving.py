@@ -15,6 +15,7 @@ from novaproxy.credentials.issue import new_name
 from novaproxy.credentials.seal import Sealer
 from novaproxy.database.pool import Connection, SoleConnection, statement
 from novaproxy.errors import OperatorError
+from novaproxy.ledger.store import BooksChanged
 from novaproxy.money import AMOUNT_CEILING_CENTS, text_cents
 from novaproxy.orders.model import OrderStatus
 from novaproxy.orders.moves import (
@@ -27,7 +28,6 @@ from novaproxy.orders.moves import (
     check_move,
     status_at,
 )
-from novaproxy.orders.store import BooksChanged
 
 EXPIRED_AT_ONCE = 500
 """How many orders one transaction expires at most."""

@@ -10,15 +10,12 @@ import asyncpg
 
 from novaproxy.catalog.store import Revision, seen_revision
 from novaproxy.database.pool import Connection, statement
+from novaproxy.ledger.store import BooksChanged
 from novaproxy.orders.batch import Accepted, Ledgers
 from novaproxy.orders.model import Ask, Customer, Order
 
 _SQL = "novaproxy.orders"
 _LONGEST_CODE = 64
-
-
-class BooksChanged(Exception):  # noqa: N818 -- tells what happened
-    """A guard of the save statement held fewer rows than were decided: somebody wrote without the locks."""
 
 
 @dataclass(frozen=True, slots=True)

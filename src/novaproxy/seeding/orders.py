@@ -16,9 +16,8 @@ from novaproxy.credentials.seal import Sealer
 from novaproxy.database.pool import SoleConnection, statement
 from novaproxy.errors import OperatorError
 from novaproxy.identifiers import new_uuid
-from novaproxy.ledger.store import DEPOSITS
+from novaproxy.ledger.store import DEPOSITS, BooksChanged
 from novaproxy.orders.resource import options_json
-from novaproxy.orders.store import BooksChanged
 from novaproxy.seeding.books import Books, PastEntry, Sale, entries, sales
 from novaproxy.seeding.store import ACTOR, SQL, seeded_account_ids, taken_ids
 from novaproxy.seeding.wishes import Wish, wishes
