@@ -13,15 +13,16 @@ What changes without a new row (a balance, a counter or a meter rewritten by han
 import asyncio
 import time
 from dataclasses import astuple, dataclass
+from datetime import timedelta
 from importlib.resources import files
 
 from novaproxy.database.pool import Connection, SoleConnection, statement
 from novaproxy.ledger.audit import PRICES, Finding, Scope, checked_prices, counted, in_order, invariant_texts
 
-WAIT_SECONDS = 15.0
+WAIT_SECONDS = 15
 """How long writers are waited for: a little more than a statement of the service may take."""
 
-_LOOK_SECONDS = 0.05
+_LOOK_SECONDS = timedelta(milliseconds=50).total_seconds()
 _SQL = "novaproxy.ledger"
 _BY_ACCOUNT = frozenset({"L2"})
 """Invariants whose whole query counts all orders of an account."""
