@@ -54,6 +54,7 @@ _BOOKS = """
            AS orders
     FROM account WHERE id = ANY ($1)
 """
+_DUE = "SELECT EXISTS (SELECT FROM orders WHERE status IN ('active', 'inactive') AND expires_at <= now())"
 _days = count(1)
 
 
@@ -349,14 +350,16 @@ class _ShopDay(RuleBasedStateMachine):
 
     @invariant()
     def the_books_agree(self) -> None:
-        self._run(moving.expire_orders(self.world.connection))
+        # A service's duty may hold one of them at this moment: that one is passed over, and soon done.
+        while self._run(self.world.connection.fetchval(_DUE)):
+            self._run(moving.expire_orders(self.world.connection))
         ids = {buyer.account_id: number for number, buyer in self.day.buyers.items()}
         for row in self._run(self.world.connection.fetch(_BOOKS, list(ids))):
             plain = self.shop.customers[ids[row["id"]]]
             assert Fraction(row["balance_cents"], 100) == plain.balance == sum(plain.entries)
             assert row["ledger_version"] == len(plain.entries)
             mine = [f"{uuid} {one.status}" for uuid, one in self.day.orders.items() if one.account == ids[row["id"]]]
-            assert row["orders"] == sorted(mine)
+            assert row["orders"] == sorted(mine), f"{set(row['orders']) ^ set(mine)}"
 
 
 async def _customers(connection: SoleConnection) -> list[Buyer]:

@@ -13,6 +13,7 @@ from novaproxy.catalog.file import parsed
 from novaproxy.catalog.listing import EMPTY
 from novaproxy.catalog.store import read_listing
 from novaproxy.catalog.update import CheckedFile, apply_checked, apply_file, checked_file
+from novaproxy.catalog.yaml_nodes import FILE_LIMIT_BYTES
 from novaproxy.cli.accounts import ACTOR
 from novaproxy.cli.change import Answer, change
 from novaproxy.cli.database import has_database, run, settings
@@ -29,7 +30,6 @@ app = group(
 )
 
 _PAINT = {"+": Paint.GREEN, "-": Paint.RED, "~": Paint.YELLOW}
-_LARGEST_FILE_BYTES = 16 * 2**20
 
 
 @app.command(
@@ -106,17 +106,17 @@ def _read(file: str) -> bytes:
         text = _standard_input() if file == "-" else _file(file)
     except OSError as error:
         raise OperatorError(f"{file or 'FILE'}: {error.strerror}.") from error
-    if len(text) > _LARGEST_FILE_BYTES:
-        raise OperatorError(f"{file}: a catalog has at most {_LARGEST_FILE_BYTES} bytes.")
+    if len(text) > FILE_LIMIT_BYTES:
+        raise OperatorError(f"{file}: a catalog has at most {FILE_LIMIT_BYTES} bytes.")
     return text
 
 
 def _standard_input() -> bytes:
-    return sys.stdin.buffer.read(_LARGEST_FILE_BYTES + 1) if sys.stdin is not None else b""
+    return sys.stdin.buffer.read(FILE_LIMIT_BYTES + 1) if sys.stdin is not None else b""
 
 
 def _file(file: str) -> bytes:
     if not file:
         raise OperatorError("The name of the catalog's file must not be empty.")
     with Path(file).open("rb") as stream:
-        return stream.read(_LARGEST_FILE_BYTES + 1)
+        return stream.read(FILE_LIMIT_BYTES + 1)
