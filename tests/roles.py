@@ -37,3 +37,12 @@ async def migrated(target: Target) -> list[Migration]:
         return await migrate(connection, service_role(target))
     finally:
         await connection.close()
+
+
+async def executed(target: Target, statement: str) -> None:
+    """Execute *statement* as the owner."""
+    connection = await opened_connection(target)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()

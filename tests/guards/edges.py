@@ -136,6 +136,10 @@ REQUESTS = (
                 "            self._held.clear()\n            self._wait(self.body_seconds)\n",
                 "            self._held.clear()\n            self._stop_waiting()\n",
             ),
+            (
+                "            # It came in the packet of the one before.\n            self._wait(self.body_seconds)\n",
+                "            self._stop_waiting()\n",
+            ),
         ),
         (f"{_CONNECTIONS}::test_a_half_request_is_not_waited_for_without_end[half a body-body_seconds]",),
         ends_with="TimeoutError: timed out",

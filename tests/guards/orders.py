@@ -641,7 +641,7 @@ DESK = (
         "time-out",
         "overload",
         edit("orders/desk.py", ("PATIENCE_SECONDS = 1.5", "PATIENCE_SECONDS = 150.0")),
-        ("tests/faults/test_round_trips.py::test_a_frozen_server_holds_nobody_else_up",),
+        ("tests/faults/test_round_trips.py::test_a_line_that_falls_silent_holds_nobody_else_up",),
     ),
     Guard(
         "answer-after-commit",

@@ -19,7 +19,7 @@ from guards.guard import Alteration, Guard, Stale
 PROJECT = Path(__file__).parents[2]
 _COPIED = ("src", "tests", "pyproject.toml")
 _CONFTEST = Path("tests/conftest.py")
-_MIGRATED = "            await migrate(connection)\n"
+_MIGRATED = "    asyncio.run(migrated(target))\n"
 _TIMEOUT_SECONDS = 240.0
 _END_SECONDS = 60.0
 _REFUSALS = ("AssertionError", "assert ", "Failed: ")
@@ -190,7 +190,8 @@ def _altered(conftest: str, removal: Alteration) -> str:
     """
     if conftest.count(_MIGRATED) != 1:
         raise Stale(f"{_CONFTEST} no longer makes its template as it did")
-    return conftest.replace(_MIGRATED, f"{_MIGRATED}            await connection.execute({removal.statement!r})\n")
+    altered = f"    from roles import executed\n\n    asyncio.run(executed(target, {removal.statement!r}))\n"
+    return conftest.replace(_MIGRATED, f"{_MIGRATED}{altered}")
 
 
 _ONE_DATABASE_EACH = """
@@ -203,13 +204,9 @@ _CAUGHT_BY = {caught_by!r}
 def module_database(template, request):
     databases = _fresh_database(template)
     target = next(databases)
+    from roles import executed
 
-    async def remove():
-        connection = await opened_connection(target)
-        await connection.execute(_REMOVALS[request.param])
-        await connection.close()
-
-    asyncio.run(remove())
+    asyncio.run(executed(target, _REMOVALS[request.param]))
     yield target
     next(databases, None)
 
