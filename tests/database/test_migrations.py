@@ -29,6 +29,7 @@ from novaproxy.database.pool import opened_connection
 
 async def main():
     connection = await opened_connection(json.loads(sys.argv[1]))
+    print("ready", flush=True)
     sys.stdin.readline()
     print(len(await migrate(connection)))
     await connection.close()
@@ -104,6 +105,9 @@ def test_of_eight_processes_at_once_one_migrates(empty: Target) -> None:
         )
         for _ in range(8)
     ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
     for process in processes:
         assert process.stdin is not None
         process.stdin.write("go\n")
