@@ -20,6 +20,7 @@ ASKED = [
     ("token", "create", "a@example.com"),
     ("token", "list", "a@example.com"),
     ("token", "revoke", "a@example.com", "default"),
+    ("account", "create", "a@example.com"),
     ("order", "list"),
     ("order", "show", ORDER),
     ("order", "deliver", ORDER),

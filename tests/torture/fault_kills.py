@@ -96,6 +96,8 @@ def settle(directory: Path, random: Random, until: float, figures: Counter[str])
                 began_at = time.monotonic()
                 slowest = kill_under_load(embedded, load, who, random)
             figures["unknown outcomes settled"] += len([one for one in load.outcomes if one.status != 201])
+            told = [line for line in embedded.service.log().splitlines() if "level=error" in line][-5:]
+            assert not load.faults, f"the {who} was killed: {load.faults[:3]}, and the log says {told}"
             assert_settled(shop, load, seconds=SETTLING_SECONDS)
             figures["kills under load"] += 1
             figures[f"kills of the {who} under load"] += 1

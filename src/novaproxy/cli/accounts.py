@@ -77,7 +77,7 @@ def create(
         account = await create_account(connection, email, name, datetime.now(UTC))
         return answered(f"Made the account {account.email}.")
 
-    change(nothing, created, look=f"'novaproxy account show {email}' shows it", makes_database=True)
+    change(nothing, created, look=f"'novaproxy account show {email}' shows it")
 
 
 @app.command("list", cls=TaughtCommand, epilog=examples("novaproxy account list --limit 10"))
