@@ -62,6 +62,7 @@ OUTAGES: tuple[type[BaseException], ...] = (
     TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.IdleInTransactionSessionTimeoutError,
@@ -86,11 +87,15 @@ LOST: tuple[type[BaseException], ...] = (
     ConnectionError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.IdleSessionTimeoutError,
 )
-"""Those outages that an old connection meets after a restart of the server, where a new one may be well."""
+"""Those outages that an old connection meets after a restart of the server, where a new one may be well.
+
+InternalClientError is what the driver raises between a dying server's last word on an idle line and the line's end.
+"""
 
 RETRIED = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
 """SQLSTATE 40001 and 40P01: the transaction lost to another and may be run again."""
