@@ -162,7 +162,8 @@ def test_a_token_whose_commit_is_lost_is_told_as_perhaps_made(database: Target, 
 
 def test_an_interrupt_while_the_database_is_stopped_does_not_hide_what_was_booked(tmp_path: Path) -> None:
     operator, data_dir = Operator(tmp_path), tmp_path / "novaproxy-data"
-    operator("account", "create", "slow@example.com")
+    assert operator("catalog", "apply", "-", stdin=b"plans: []").status == 0
+    assert operator("account", "create", "slow@example.com").status == 0
     with EmbeddedPostgres(data_dir) as server, (data_dir / "start.lock").open() as lock:
         shop = Shop(server.address.arguments(), "http://127.0.0.1")
 
@@ -179,10 +180,10 @@ def test_an_interrupt_while_the_database_is_stopped_does_not_hide_what_was_booke
 
         crediting = asyncio.run(on_connection(shop.target, held))
         assert crediting.stdout is not None
-        assert crediting.stdout.readline() == b"Balance: 10.00\n"
+        assert crediting.stdout.readline() == b"Balance: 10.00 USD\n"
         assert crediting.poll() is None
         crediting.send_signal(signal.SIGINT)
         fcntl.flock(lock, fcntl.LOCK_UN)
         out, errors = crediting.communicate(timeout=20)
     assert (crediting.returncode, out) == (130, b"")
-    assert errors == b"novaproxy: It was done: Balance: 10.00\nnovaproxy: Interrupted.\n"
+    assert errors == b"novaproxy: It was done: Balance: 10.00 USD\nnovaproxy: Interrupted.\n"
