@@ -5,14 +5,13 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
-import asyncpg
 import pytest
 from hypothesis import HealthCheck, settings
 
 from commands import Operator, database_url
 from novaproxy.database.embedded import EmbeddedPostgres
 from novaproxy.database.pool import Target
-from roles import PASSWORD_FILE, SERVICES_PASSWORD, as_service, migrated
+from roles import PASSWORD_FILE, SERVICES_PASSWORD, administered, as_service, migrated
 from shop import Shop, open_shop
 
 settings.register_profile(
@@ -39,32 +38,20 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostg
         yield server
 
 
-def _administered(target: Target, *statements: str) -> None:
-    async def execute() -> None:
-        connection = await asyncpg.connect(**{**target, "database": "postgres"})
-        try:
-            for statement in statements:
-                await connection.execute(statement)
-        finally:
-            await connection.close()
-
-    asyncio.run(execute())
-
-
 @pytest.fixture(scope="session")
 def template(postgres: EmbeddedPostgres) -> Target:
     """A migrated database that is never used itself, only copied."""
     target: Target = {**postgres.address.arguments(), "database": "template_shop"}
-    _administered(target, "CREATE DATABASE template_shop")
+    administered(target, "CREATE DATABASE template_shop")
     asyncio.run(migrated(target))
     return target
 
 
 def _fresh_database(template: Target) -> Iterator[Target]:
     name = f"shop_{next(_numbers)}"
-    _administered(template, f"CREATE DATABASE {name} TEMPLATE template_shop")
+    administered(template, f"CREATE DATABASE {name} TEMPLATE template_shop")
     yield {**template, "database": name}
-    _administered(template, f"DROP DATABASE {name} WITH (FORCE)")
+    administered(template, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

@@ -1,6 +1,9 @@
 """The two roles of the tests' databases: the owner, as whom tests tamper, and the service's, as whom it works."""
 
+import asyncio
 from pathlib import Path
+
+import asyncpg
 
 from novaproxy.database.migrate import Migration, migrate
 from novaproxy.database.pool import Target, opened_connection
@@ -46,3 +49,17 @@ async def executed(target: Target, statement: str) -> None:
         await connection.execute(statement)
     finally:
         await connection.close()
+
+
+def administered(target: Target, *statements: str) -> None:
+    """Execute *statements* as the owner of the server, outside the databases that they are about."""
+
+    async def execute() -> None:
+        connection = await asyncpg.connect(**{**target, "database": "postgres"})
+        try:
+            for statement in statements:
+                await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    asyncio.run(execute())

@@ -1,27 +1,14 @@
 """A database that lets nobody in under a running service."""
 
-import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import asyncpg
 import httpx
 
 from novaproxy.database.pool import Target
+from roles import administered
 from services import within
 from shop import Shop
-
-
-def administer(target: Target, *statements: str) -> None:
-    async def executed() -> None:
-        connection = await asyncpg.connect(**{**target, "database": "postgres"})
-        try:
-            for statement in statements:
-                await connection.execute(statement)
-        finally:
-            await connection.close()
-
-    asyncio.run(executed())
 
 
 @contextmanager
@@ -29,11 +16,11 @@ def closed(target: Target) -> Iterator[None]:
     """Let nobody into the database, and put everybody out."""
     name = target["database"]
     out = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"  # noqa: S608
-    administer(target, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false", out)
+    administered(target, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false", out)
     try:
         yield
     finally:
-        administer(target, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+        administered(target, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
 
 
 def test_a_database_that_lets_nobody_in_is_a_503_and_over_when_it_does(shop: Shop) -> None:

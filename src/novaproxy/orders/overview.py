@@ -77,8 +77,9 @@ async def find_plan_id(connection: Connection, slug: str) -> int:
         OperatorError: there never was one.
     """
     # A slug can be printed, and what cannot be is nothing that the database takes as text.
-    found = await connection.fetchval("SELECT id FROM plan WHERE slug = $1", slug) if slug.isprintable() else None
-    plan_id: int | None = found
+    plan_id: int | None = None
+    if slug.isprintable():
+        plan_id = await connection.fetchval("SELECT id FROM plan WHERE slug = $1", slug)
     if plan_id is None:
         raise OperatorError(f"There is no plan '{echo(slug)}'.")
     return plan_id
