@@ -88,6 +88,59 @@ TABLES: Mapping[str, Row] = {
         "consumed_bytes": "1",
         "leased_bytes": "1",
     },
+    "gateway": {
+        "id": "<n>",
+        "uuid": "'00000000-0000-7000-9000-00000000000<n>'",
+        "host": "'host <n>'",
+        "started_at": "now()",
+        "seen_at": "now()",
+        "ended_at": "NULL",
+        "is_lost": "false",
+        "round": "0",
+        "refusal_batch": "0",
+    },
+    "lease": {
+        "gateway_id": "<n>",
+        "order_id": "1",
+        "account_id": "1001",
+        "leased_bytes": "1",
+        "up_bytes": "1",
+        "down_bytes": "1",
+        "connections": "1",
+        "tunnels": "1",
+        "bytes_per_second": "1",
+    },
+    "lost_lease": {
+        "id": "<n>",
+        "gateway_id": "<n>",
+        "order_id": "1",
+        "account_id": "1001",
+        "bytes": "1",
+        "charged_at": "now()",
+    },
+    "usage_hour": {
+        "order_id": "<n>",
+        "hour": "'2026-01-01 00:00:00Z'",
+        "account_id": "1001",
+        "up_bytes": "1",
+        "down_bytes": "1",
+        "lost_bytes": "1",
+        "connections": "1",
+    },
+    "usage_refusal": {
+        "order_id": "<n>",
+        "hour": "'2026-01-01 00:00:00Z'",
+        "reason": "'wrong_port'",
+        "account_id": "1001",
+        "refusals": "1",
+    },
+    "whitelist_address": {
+        "id": "<n>",
+        "order_id": "1",
+        "account_id": "1001",
+        "address": "'192.0.2.<n>'",
+        "created_at": "now()",
+    },
     "transfer": {
         "id": "<n>",
         "account_id": "1001",
@@ -125,13 +178,14 @@ TABLES: Mapping[str, Row] = {
 }
 """The tables, each before those that refer to it."""
 
-PARENTS = ("account", "catalog_revision", "plan", "plan_duration", "discount_code", "sealing_key", "orders")
+PARENTS = ("account", "catalog_revision", "plan", "plan_duration", "discount_code", "sealing_key", "orders", "gateway")
 """Tables whose third row stands there too, for a third row of a table that refers to it."""
 
 NULLABLE: Mapping[str, frozenset[str]] = {
     "account": frozenset({"email", "email_key", "balance_cents"}),
     "api_token": frozenset({"revoked_at"}),
     "discount_code": frozenset({"use_ceiling"}),
+    "gateway": frozenset({"ended_at"}),
     "meter": frozenset({"initial_bytes"}),
     "orders": frozenset(
         {
@@ -241,6 +295,26 @@ _CHECKS: Mapping[str, list[tuple[str, Row]]] = {
         ("uses_check", {"uses": "-1"}),
         ("within_ceiling", {"uses": "3"}),
     ],
+    "gateway": [
+        ("host_check", {"host": "''"}),
+        ("lost_has_ended", {"is_lost": "true"}),
+        ("seen_since_start", {"seen_at": "now() - interval '1 second'"}),
+    ],
+    "lease": [
+        (f"{column}_check", {column: "-1"})
+        for column in ("leased_bytes", "up_bytes", "down_bytes", "connections", "tunnels", "bytes_per_second")
+    ],
+    "lost_lease": [("bytes_check", {"bytes": "0"})],
+    "usage_hour": [
+        *((f"{column}_check", {column: "-1"}) for column in ("up_bytes", "down_bytes", "lost_bytes", "connections")),
+        ("hour_check", {"hour": "'2026-01-01 00:30:00Z'"}),
+    ],
+    "usage_refusal": [
+        ("hour_check", {"hour": "'2026-01-01 00:30:00Z'"}),
+        ("reason_check", {"reason": "'Two Words'"}),
+        ("refusals_check", {"refusals": "0"}),
+    ],
+    "whitelist_address": [("address_check", {"address": "'192.0.2.0/24'"})],
     "meter": [
         ("consumed_bytes_check", {"consumed_bytes": "-1"}),
         ("initial_bytes_check", {"initial_bytes": "0", "consumed_bytes": "0", "leased_bytes": "0"}),
@@ -298,6 +372,9 @@ _KEYS = {
     "account_code": ("account_id", "code_id"),
     "account_plan": ("account_id", "plan_id"),
     "meter": ("order_id",),
+    "lease": ("gateway_id", "order_id"),
+    "usage_hour": ("order_id", "hour"),
+    "usage_refusal": ("order_id", "hour", "reason"),
     "schema_migration": ("version",),
     "schema_grant": ("role_name",),
 }
@@ -307,6 +384,9 @@ _UNIQUE: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "account_uuid_key": ("account", ("uuid",)),
     "api_token_account_id_name_key": ("api_token", ("account_id", "name")),
     "api_token_token_hash_key": ("api_token", ("token_hash",)),
+    "gateway_uuid_key": ("gateway", ("uuid",)),
+    "lost_lease_gateway_id_order_id_key": ("lost_lease", ("gateway_id", "order_id")),
+    "whitelist_address_order_id_address_key": ("whitelist_address", ("order_id", "address")),
     "orders_account_idempotency_key": ("orders", ("account_id", "idempotency_key")),
     "orders_username_key": ("orders", ("username",)),
     "orders_uuid_key": ("orders", ("uuid",)),
@@ -322,6 +402,11 @@ _REFERENCES = [
     *(("account_code", "account_id"), ("account_code", "code_id")),
     *(("account_move", "account_id"), ("account_plan", "account_id"), ("account_plan", "plan_id")),
     *(("api_token", "account_id"), ("meter", "order_id"), ("order_move", "account_id"), ("order_move", "order_id")),
+    *(("lease", "gateway_id"), ("lease", "order_id"), ("lease", "account_id")),
+    *(("lost_lease", "gateway_id"), ("lost_lease", "order_id"), ("lost_lease", "account_id")),
+    *(("usage_hour", "order_id"), ("usage_hour", "account_id")),
+    *(("usage_refusal", "order_id"), ("usage_refusal", "account_id")),
+    *(("whitelist_address", "order_id"), ("whitelist_address", "account_id")),
     *(("orders", "account_id"), ("orders", "catalog_revision"), ("orders", "discount_code_id")),
     *(("orders", "plan_id"), ("orders", "sealing_key_id"), ("plan_duration", "plan_id")),
     *(("plan_option", "duration_id"), ("plan_tier", "plan_id"), ("transfer", "account_id"), ("transfer", "order_id")),

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import pytest
 
+from metering import pass_bytes_of
 from novaproxy.credentials.seal import registered_sealer
 from novaproxy.database.pool import SoleConnection, Target, opened_connection
 from novaproxy.ledger.audit import Finding, audit
@@ -67,7 +68,11 @@ def _trade(shop: Shop, buyers: list[Buyer]) -> None:
     shop.order(one, plan="mobile", bandwidth=1, discount_code="TEN", key=f"key-{shop.order_count(one)}")
     shop.order(one, plan="limited", bandwidth=1)
     shop.order(other, plan="mobile", bandwidth=1, discount_code="TRIO" if shop.order_count(other) else "ONCE")
-    shop.order(other, plan="free", bandwidth=1)
+    used = shop.order(other, plan="free", bandwidth=1).json()["uuid"]
+    lost = shop.order(third, plan="free", bandwidth=1).json()["uuid"]
+    pass_bytes_of(shop, lost, 1_000, leased=500)
+    shop.sql("SELECT lose_gateway(max(id)) FROM gateway")
+    pass_bytes_of(shop, used, 1_000, leased=500)
     by_hand = [UUID(shop.order(third, plan="by-hand", bandwidth=1).json()["uuid"]) for _ in range(3)]
     resting = UUID(shop.order(third, plan="mobile", bandwidth=1).json()["uuid"])
 
@@ -108,6 +113,8 @@ FAILED = "(SELECT max(id) FROM orders WHERE status = 'failed')"
 PENDING = "(SELECT max(id) FROM orders WHERE status = 'pending')"
 DELIVERED = "(SELECT max(order_id) FROM order_move WHERE to_status = 'active')"
 RESTING = "(SELECT max(id) FROM orders WHERE status = 'inactive')"
+USED = "(SELECT max(order_id) FROM lease)"
+LOST = "(SELECT max(order_id) FROM lost_lease)"
 CHARGE = f"(SELECT id FROM transfer WHERE order_id = {NEWEST} AND kind = 'charge')"
 OWNER = f"(SELECT account_id FROM orders WHERE id = {NEWEST})"
 COUPON = "(SELECT max(id) FROM orders WHERE discount_code_id IS NOT NULL)"
@@ -410,11 +417,69 @@ BREACHES: dict[str, tuple[str, set[str], set[str]]] = {
     ),
     "more used than was bought": (
         f"UPDATE meter SET consumed_bytes = initial_bytes, leased_bytes = 1 WHERE order_id = {NEWEST}",
-        {"S3"},
-        {"S3"},
+        {"S3", "S4", "S5"},
+        {"S3", "S4", "S5"},
     ),
-    "a lease below zero": (f"UPDATE meter SET leased_bytes = -1 WHERE order_id = {NEWEST}", {"S3"}, {"S3"}),
+    "a lease below zero": (
+        f"UPDATE meter SET leased_bytes = -1 WHERE order_id = {NEWEST}",
+        {"S3", "S5"},
+        {"S3", "S5"},
+    ),
     "another customer's meter": (f"UPDATE meter SET account_id = 1 WHERE order_id = {NEWEST}", {"S3"}, {"S3"}),
+    "bytes that are charged and in no hour": (
+        f"UPDATE meter SET consumed_bytes = consumed_bytes + 1 WHERE order_id = {USED}",
+        {"S4"},
+        {"S4"},
+    ),
+    "bytes that passed and are not charged": (
+        f"UPDATE usage_hour SET up_bytes = up_bytes + 1 WHERE order_id = {USED}",
+        {"S4"},
+        {"S4"},
+    ),
+    "usage on another account": (f"UPDATE usage_hour SET account_id = 1 WHERE order_id = {USED}", {"S4"}, {"S4"}),
+    "usage below zero": (
+        f"UPDATE usage_hour SET up_bytes = -5, down_bytes = up_bytes + down_bytes + 5 WHERE order_id = {USED}",
+        {"S4"},
+        {"S4"},
+    ),
+    "usage of no order": (
+        "INSERT INTO usage_hour (order_id, hour, account_id, up_bytes) VALUES (999999, '2026-01-01Z', 1001, 1)",
+        {"S4"},
+        set(),
+    ),
+    "a lease that nobody holds": (f"DELETE FROM lease WHERE order_id = {USED}", {"S5"}, {"S5"}),
+    "a lease larger than what is reserved": (
+        f"UPDATE lease SET leased_bytes = leased_bytes + 1 WHERE order_id = {USED}",
+        {"S5"},
+        {"S5"},
+    ),
+    "a lease of a gateway that has ended": (
+        f"UPDATE gateway SET ended_at = now() WHERE id = (SELECT gateway_id FROM lease WHERE order_id = {USED})",
+        {"S5"},
+        {"S5"},
+    ),
+    "an empty lease of a gateway that is not there": (
+        f"INSERT INTO lease (gateway_id, order_id, account_id) SELECT 999999, order_id, account_id FROM meter WHERE order_id = {USED}",
+        {"S5"},
+        {"S5"},
+    ),
+    "a lease on another account": (f"UPDATE lease SET account_id = 1 WHERE order_id = {USED}", {"S5"}, {"S5"}),
+    "a lost lease that no hour tells": (
+        f"UPDATE usage_hour SET up_bytes = up_bytes + lost_bytes, lost_bytes = 0 WHERE order_id = {LOST}",
+        {"S6"},
+        {"S6"},
+    ),
+    "a lost byte that no gateway lost": (f"DELETE FROM lost_lease WHERE order_id = {LOST}", {"S6"}, {"S6"}),
+    "a charge for a gateway that is not lost": (
+        f"UPDATE gateway SET is_lost = false WHERE id = (SELECT gateway_id FROM lost_lease WHERE order_id = {LOST})",
+        {"S6"},
+        {"S6"},
+    ),
+    "a lost lease on another account": (
+        f"UPDATE lost_lease SET account_id = 1 WHERE order_id = {LOST}",
+        {"S6"},
+        {"S6"},
+    ),
     # Nothing that is new leads there: for the whole audit alone.
     "a meter of no order": ("INSERT INTO meter (order_id, account_id) VALUES (999999, 1001)", {"S3"}, set()),
 }
@@ -432,6 +497,6 @@ def test_without_a_breach_nothing_is_found(unguarded: Unguarded) -> None:
 
 
 def test_each_audited_invariant_is_broken_in_some_way() -> None:
-    audited = {"M1", "M2", "M3", "M4", "M6", "M7", "M8", "L1", "L2", "S1", "S2", "S3"}
+    audited = {*("M1", "M2", "M3", "M4", "M6", "M7", "M8", "L1", "L2"), *("S1", "S2", "S3", "S4", "S5", "S6")}
     for form in (1, 2):
         assert {invariant for breach in BREACHES.values() for invariant in breach[form]} == audited

@@ -127,7 +127,7 @@ def test_what_fails_in_the_middle_leaves_nothing(operator: Operator, restorer: O
     content = whole[: -len(Digest().line())]
     # The rows of the last tables are cut off: pg_restore ends when all before them is there.
     resealed(file, content[:-100])
-    assert "nothing of it is left: could not " in restorer("restore", "a").fault
+    assert "nothing of it is left: " in restorer("restore", "a").fault
     data_dir = operator.directory / "shop"
     data_dir.mkdir()
     (data_dir / "sealing.key").write_text("the operator's")

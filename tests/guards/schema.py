@@ -45,6 +45,9 @@ _BY_TABLE = {
     "audit_run": "what audits found",
     "catalog_revision": "M8",
     "discount_code": "L1",
+    "gateway": "S5",
+    "lease": "S5",
+    "lost_lease": "S6",
     "meter": "S3",
     "order_move": "S1",
     "orders": "M3",
@@ -56,9 +59,25 @@ _BY_TABLE = {
     "schema_migration": "the schema",
     "sealing_key": "sealed passwords",
     "transfer": "M1, M6",
+    "usage_hour": "S4",
+    "usage_refusal": "refusals by reason",
+    "whitelist_address": "who needs no password",
 }
 
-_MONEY = ("account", "account_code", "account_plan", "api_token", "discount_code", "meter", "orders", "transfer")
+_MONEY = (
+    *(
+        "account",
+        "account_code",
+        "account_plan",
+        "api_token",
+        "discount_code",
+        "gateway",
+        "lease",
+        "lost_lease",
+        "meter",
+    ),
+    *("orders", "transfer", "usage_hour"),
+)
 """Tables of which each column that may not be null is a guard of its own; those of a primary key cannot be let go."""
 
 
@@ -87,6 +106,8 @@ def schema_guards() -> Iterator[Guard]:
 def _is_in_key(table: str, column: str) -> bool:
     if table in ("account_code", "account_plan"):
         return column in ("account_id", "code_id", "plan_id")
+    if table in ("lease", "usage_hour"):
+        return column in ("gateway_id", "order_id", "hour")
     return column == ("order_id" if table == "meter" else "id")
 
 

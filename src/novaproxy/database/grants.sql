@@ -8,12 +8,12 @@
 GRANT USAGE ON SCHEMA :"schema" TO :"service";
 
 REVOKE ALL ON account, account_code, account_move, account_plan, api_token, audit_mark, audit_run, catalog_revision, discount_code,
-    meter, order_move, orders, plan, plan_duration, plan_option, plan_tier, schema_grant, schema_migration, sealing_key,
-    transfer
+    gateway, lease, lost_lease, meter, order_move, orders, plan, plan_duration, plan_option, plan_tier, schema_grant,
+    schema_migration, sealing_key, transfer, usage_hour, usage_refusal, whitelist_address
 FROM :"service";
 
 -- History.
-GRANT SELECT, INSERT ON transfer, order_move, account_move, catalog_revision TO :"service";
+GRANT SELECT, INSERT ON transfer, order_move, account_move, catalog_revision, lost_lease TO :"service";
 
 -- The lasting ids of what is sold, and which key sealed.
 GRANT SELECT, INSERT ON plan, plan_tier, plan_duration, plan_option, sealing_key TO :"service";
@@ -26,7 +26,15 @@ GRANT SELECT, INSERT, UPDATE (uses) ON account_code TO :"service";
 GRANT SELECT, INSERT, UPDATE (orders) ON account_plan TO :"service";
 GRANT SELECT, INSERT,
       UPDATE (status, username, password_sealed, sealing_key_id, expires_at, updated_at) ON orders TO :"service";
-GRANT SELECT, INSERT ON meter TO :"service";
+GRANT SELECT, INSERT, UPDATE (consumed_bytes, leased_bytes) ON meter TO :"service";
+
+-- What passes through gateways.
+GRANT SELECT, INSERT, UPDATE (seen_at, ended_at, is_lost, round, refusal_batch) ON gateway TO :"service";
+GRANT SELECT, INSERT, DELETE,
+      UPDATE (leased_bytes, up_bytes, down_bytes, connections, tunnels, bytes_per_second) ON lease TO :"service";
+GRANT SELECT, INSERT, UPDATE (up_bytes, down_bytes, lost_bytes, connections) ON usage_hour TO :"service";
+GRANT SELECT, INSERT, UPDATE (refusals) ON usage_refusal TO :"service";
+GRANT SELECT, INSERT, DELETE ON whitelist_address TO :"service";
 
 -- What the audits found is kept for a while.
 GRANT SELECT, INSERT, DELETE ON audit_run TO :"service";
@@ -42,3 +50,14 @@ GRANT USAGE ON SEQUENCE account_id_seq, orders_id_seq TO :"service";
 
 REVOKE ALL ON FUNCTION load_order_batch(bytea[], text[], text[]) FROM PUBLIC, :"service";
 GRANT EXECUTE ON FUNCTION load_order_batch(bytea[], text[], text[]) TO :"service";
+
+REVOKE ALL ON FUNCTION exhaust_orders(bigint[], timestamptz) FROM PUBLIC, :"service";
+GRANT EXECUTE ON FUNCTION exhaust_orders(bigint[], timestamptz) TO :"service";
+REVOKE ALL ON FUNCTION settle_round(bigint, bigint, boolean, bigint[], bigint[], bigint[], bigint[], bigint[], boolean[],
+    boolean[], bigint[], integer[], integer[], integer[], bigint, bigint[], text[], bigint[], bigint) FROM PUBLIC, :"service";
+GRANT EXECUTE ON FUNCTION settle_round(bigint, bigint, boolean, bigint[], bigint[], bigint[], bigint[], bigint[], boolean[],
+    boolean[], bigint[], integer[], integer[], integer[], bigint, bigint[], text[], bigint[], bigint) TO :"service";
+REVOKE ALL ON FUNCTION end_gateway(bigint, timestamptz) FROM PUBLIC, :"service";
+GRANT EXECUTE ON FUNCTION end_gateway(bigint, timestamptz) TO :"service";
+REVOKE ALL ON FUNCTION lose_gateway(bigint) FROM PUBLIC, :"service";
+GRANT EXECUTE ON FUNCTION lose_gateway(bigint) TO :"service";

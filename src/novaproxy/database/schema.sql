@@ -1,5 +1,45 @@
 -- The schema that all migrations together make. Written by tests/database/write_schema.py; not run by anything.
 
+CREATE FUNCTION public.end_gateway(of_gateway bigint, at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM FROM meter JOIN lease ON lease.order_id = meter.order_id
+    WHERE lease.gateway_id = of_gateway ORDER BY meter.order_id FOR NO KEY UPDATE OF meter;
+    UPDATE meter SET leased_bytes = meter.leased_bytes - lease.leased_bytes
+    FROM lease WHERE lease.gateway_id = of_gateway AND lease.order_id = meter.order_id AND lease.leased_bytes > 0;
+    DELETE FROM lease WHERE lease.gateway_id = of_gateway;
+    UPDATE gateway SET ended_at = at, seen_at = GREATEST(seen_at, at) WHERE gateway.id = of_gateway;
+END
+$$;
+
+CREATE FUNCTION public.exhaust_orders(order_ids bigint[], at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+DECLARE
+    used_up bigint[];
+BEGIN
+    used_up := ARRAY(
+        SELECT meter.order_id FROM meter
+        WHERE meter.order_id = ANY (order_ids) AND meter.consumed_bytes = meter.initial_bytes);
+    IF used_up = '{}' THEN
+        RETURN;
+    END IF;
+    used_up := ARRAY(
+        SELECT orders.id FROM orders
+        WHERE orders.id = ANY (used_up) AND orders.status = 'active' AND (orders.expires_at IS NULL OR orders.expires_at > at)
+        ORDER BY orders.id
+        FOR NO KEY UPDATE SKIP LOCKED);
+    UPDATE orders SET status = 'exhausted', updated_at = at WHERE orders.id = ANY (used_up);
+    INSERT INTO order_move (account_id, order_id, from_status, to_status, cause, actor, created_at)
+    SELECT orders.account_id, orders.id, 'active', 'exhausted', 'every byte is used', 'gateway', at
+    FROM orders WHERE orders.id = ANY (used_up)
+    ORDER BY orders.id;
+END
+$$;
+
 CREATE FUNCTION public.load_order_batch(token_hashes bytea[], keys text[], codes text[]) RETURNS TABLE(slot bigint, decided_at timestamp with time zone, revision integer, catalog_applied_at timestamp with time zone, account_id bigint, balance_cents bigint, ledger_version bigint, plan_ids bigint[], plan_orders bigint[], key_order_uuid uuid, key_request_hash bytea, code_id bigint, code_uses bigint, account_code_uses bigint)
     LANGUAGE plpgsql
     AS $$
@@ -50,11 +90,189 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.lose_gateway(of_gateway bigint) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+DECLARE
+    charged bigint[];
+    after_the_wait timestamptz;
+BEGIN
+    PERFORM FROM gateway WHERE gateway.id = of_gateway AND gateway.ended_at IS NULL FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    PERFORM FROM meter
+    WHERE meter.order_id = ANY (ARRAY(SELECT lease.order_id FROM lease WHERE lease.gateway_id = of_gateway))
+    ORDER BY meter.order_id FOR NO KEY UPDATE;
+    after_the_wait := clock_timestamp();
+
+    charged := ARRAY(SELECT lease.order_id FROM lease WHERE lease.gateway_id = of_gateway AND lease.leased_bytes > 0);
+    INSERT INTO lost_lease (gateway_id, order_id, account_id, bytes, charged_at)
+    SELECT of_gateway, lease.order_id, lease.account_id, lease.leased_bytes, after_the_wait
+    FROM lease WHERE lease.gateway_id = of_gateway AND lease.leased_bytes > 0
+    ORDER BY lease.order_id;
+    INSERT INTO usage_hour AS hour (order_id, hour, account_id, lost_bytes)
+    SELECT lease.order_id, date_trunc('hour', after_the_wait, 'UTC'), lease.account_id, lease.leased_bytes
+    FROM lease WHERE lease.gateway_id = of_gateway AND lease.leased_bytes > 0
+    ON CONFLICT (order_id, hour) DO UPDATE SET lost_bytes = hour.lost_bytes + EXCLUDED.lost_bytes;
+    UPDATE meter
+    SET consumed_bytes = meter.consumed_bytes + lease.leased_bytes, leased_bytes = meter.leased_bytes - lease.leased_bytes
+    FROM lease WHERE lease.gateway_id = of_gateway AND lease.order_id = meter.order_id AND lease.leased_bytes > 0;
+    DELETE FROM lease WHERE lease.gateway_id = of_gateway;
+    UPDATE gateway SET ended_at = GREATEST(after_the_wait, seen_at), is_lost = true WHERE gateway.id = of_gateway;
+    PERFORM exhaust_orders(charged, after_the_wait);
+    RETURN true;
+END
+$$;
+
 CREATE FUNCTION public.refuse_rewriting() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
     RAISE EXCEPTION '% rows are only ever inserted', TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation';
+END
+$$;
+
+CREATE FUNCTION public.settle_round(of_gateway bigint, number bigint, ends boolean, order_ids bigint[], ups bigint[], downs bigint[], connection_counts bigint[], wanted bigint[], opens boolean[], closes boolean[], rates bigint[], open_tunnels integer[], wanted_tunnels integer[], tunnel_limits integer[], refusal_number bigint, refused_orders bigint[], reasons text[], refusal_counts bigint[], least_grant bigint) RETURNS TABLE(standing text, order_id bigint, is_here boolean, is_metered boolean, is_sold boolean, is_exhausted boolean, leased_bytes bigint, free_bytes bigint, tunnels integer, other_rates bigint, other_busy integer)
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+DECLARE
+    own gateway;
+    after_the_wait timestamptz;
+    this_hour timestamptz;
+BEGIN
+    SELECT * INTO own FROM gateway WHERE gateway.id = of_gateway FOR NO KEY UPDATE;
+    IF own.id IS NULL OR own.ended_at IS NOT NULL THEN
+        RETURN QUERY SELECT 'ended', NULL::bigint, false, false, false, false, NULL::bigint, NULL::bigint, 0, NULL::bigint, 0;
+        RETURN;
+    ELSIF own.round >= number THEN
+        RETURN QUERY SELECT 'late', NULL::bigint, false, false, false, false, NULL::bigint, NULL::bigint, 0, NULL::bigint, 0;
+        RETURN;
+    END IF;
+
+    PERFORM FROM meter WHERE meter.order_id = ANY (order_ids) ORDER BY meter.order_id FOR NO KEY UPDATE;
+    after_the_wait := clock_timestamp();
+    this_hour := date_trunc('hour', after_the_wait, 'UTC');
+
+    IF EXISTS (
+        SELECT FROM unnest(order_ids, ups, downs, connection_counts) AS told (order_id, up, down, connections)
+        JOIN lease ON lease.gateway_id = of_gateway AND lease.order_id = told.order_id
+        JOIN meter ON meter.order_id = told.order_id
+        WHERE told.up < lease.up_bytes OR told.down < lease.down_bytes OR told.connections < lease.connections
+           OR (meter.initial_bytes IS NOT NULL
+               AND told.up + told.down - lease.up_bytes - lease.down_bytes > lease.leased_bytes)
+    ) THEN
+        RETURN QUERY SELECT 'wrong', NULL::bigint, false, false, false, false, NULL::bigint, NULL::bigint, 0, NULL::bigint, 0;
+        RETURN;
+    END IF;
+
+    INSERT INTO lease (gateway_id, order_id, account_id)
+    SELECT of_gateway, meter.order_id, meter.account_id
+    FROM unnest(order_ids, opens) AS told (order_id, opens)
+    JOIN meter ON meter.order_id = told.order_id
+    WHERE told.opens
+    ON CONFLICT DO NOTHING;
+
+    WITH told AS (
+        SELECT * FROM unnest(order_ids, ups, downs, connection_counts, wanted, closes, rates, open_tunnels, wanted_tunnels,
+                             tunnel_limits)
+            AS told (order_id, up, down, connections, wanted, closes, rate, open_tunnels, wanted_tunnels, tunnel_limit)
+    ), counted AS (
+        SELECT told.*, meter.account_id, meter.initial_bytes,
+               told.up - lease.up_bytes AS new_up, told.down - lease.down_bytes AS new_down,
+               told.connections - lease.connections AS new_connections, lease.leased_bytes AS lent,
+               -- Null where the order is unmetered.
+               meter.initial_bytes - meter.consumed_bytes - meter.leased_bytes AS free,
+               orders.status = 'active' AND (orders.expires_at IS NULL OR orders.expires_at > after_the_wait)
+                   AND account.status = 'active' AS is_sold
+        FROM told
+        JOIN lease ON lease.gateway_id = of_gateway AND lease.order_id = told.order_id
+        JOIN meter ON meter.order_id = told.order_id
+        JOIN orders ON orders.id = told.order_id
+        JOIN account ON account.id = orders.account_id
+    ), kept AS (
+        -- What of the lease has not passed, less what is not wanted any more.
+        SELECT counted.*, CASE WHEN initial_bytes IS NULL THEN 0 ELSE lent - new_up - new_down END AS unspent,
+               CASE WHEN initial_bytes IS NULL OR closes THEN 0 ELSE LEAST(lent - new_up - new_down, wanted) END AS kept
+        FROM counted
+    ), granted AS (
+        -- At most a quarter of what nobody has, so that each gateway gets some of it; the last bytes all at once.
+        SELECT kept.*,
+               CASE WHEN initial_bytes IS NULL OR NOT is_sold OR closes THEN 0
+                    ELSE GREATEST(0, LEAST(wanted - kept, GREATEST((free + unspent - kept) / 4, least_grant),
+                                           free + unspent - kept)) END AS granted
+        FROM kept
+    ), metered AS (
+        UPDATE meter
+        SET consumed_bytes = meter.consumed_bytes + granted.new_up + granted.new_down,
+            leased_bytes = meter.leased_bytes - granted.lent + granted.kept + granted.granted
+        FROM granted
+        WHERE meter.order_id = granted.order_id
+          AND (granted.new_up + granted.new_down > 0 OR granted.kept + granted.granted <> granted.lent)
+    ), used AS (
+        INSERT INTO usage_hour AS hour (order_id, hour, account_id, up_bytes, down_bytes, connections)
+        SELECT order_id, this_hour, account_id, new_up, new_down, new_connections
+        FROM granted
+        WHERE new_up <> 0 OR new_down <> 0 OR new_connections <> 0
+        ON CONFLICT (order_id, hour) DO UPDATE
+        SET up_bytes = hour.up_bytes + EXCLUDED.up_bytes, down_bytes = hour.down_bytes + EXCLUDED.down_bytes,
+            connections = hour.connections + EXCLUDED.connections
+    ), closed AS (
+        DELETE FROM lease USING granted
+        WHERE lease.gateway_id = of_gateway AND lease.order_id = granted.order_id AND granted.closes
+    )
+    UPDATE lease
+    SET up_bytes = granted.up, down_bytes = granted.down, connections = granted.connections,
+        leased_bytes = granted.kept + granted.granted, bytes_per_second = granted.rate,
+        tunnels = CASE WHEN granted.tunnel_limit IS NULL THEN granted.open_tunnels
+                       ELSE GREATEST(granted.open_tunnels, LEAST(granted.wanted_tunnels, granted.tunnel_limit - (
+                           SELECT COALESCE(sum(other.tunnels), 0)::integer
+                           FROM lease AS other
+                           JOIN gateway ON gateway.id = other.gateway_id AND gateway.ended_at IS NULL
+                           WHERE other.order_id = granted.order_id AND other.gateway_id <> of_gateway))) END
+    FROM granted
+    WHERE lease.gateway_id = of_gateway AND lease.order_id = granted.order_id AND NOT granted.closes;
+
+    IF refusal_number > own.refusal_batch THEN
+        INSERT INTO usage_refusal AS hour (order_id, hour, reason, account_id, refusals)
+        SELECT orders.id, this_hour, refused.reason, orders.account_id, refused.refusals
+        FROM unnest(refused_orders, reasons, refusal_counts) AS refused (order_id, reason, refusals)
+        JOIN orders ON orders.id = refused.order_id
+        ORDER BY orders.id, refused.reason
+        ON CONFLICT (order_id, hour, reason) DO UPDATE SET refusals = hour.refusals + EXCLUDED.refusals;
+    END IF;
+
+    PERFORM exhaust_orders(order_ids, after_the_wait);
+
+    UPDATE gateway
+    SET round = number, seen_at = GREATEST(seen_at, after_the_wait),
+        refusal_batch = GREATEST(refusal_batch, refusal_number)
+    WHERE gateway.id = of_gateway;
+    IF ends THEN
+        PERFORM end_gateway(of_gateway, after_the_wait);
+    END IF;
+
+    RETURN QUERY SELECT 'open', NULL::bigint, false, false, false, false, NULL::bigint, NULL::bigint, 0, NULL::bigint, 0;
+    RETURN QUERY
+    SELECT 'open', meter.order_id, lease.order_id IS NOT NULL, meter.initial_bytes IS NOT NULL,
+           orders.status = 'active' AND (orders.expires_at IS NULL OR orders.expires_at > after_the_wait)
+               AND account.status = 'active',
+           COALESCE(meter.consumed_bytes = meter.initial_bytes, false),
+           COALESCE(lease.leased_bytes, 0), meter.initial_bytes - meter.consumed_bytes - meter.leased_bytes,
+           COALESCE(lease.tunnels, 0), COALESCE(others.rates, 0)::bigint, COALESCE(others.busy, 0)::integer
+    FROM unnest(order_ids) AS told (order_id)
+    JOIN meter ON meter.order_id = told.order_id
+    JOIN orders ON orders.id = told.order_id
+    JOIN account ON account.id = orders.account_id
+    LEFT JOIN lease ON lease.gateway_id = of_gateway AND lease.order_id = told.order_id
+    LEFT JOIN LATERAL (
+        SELECT sum(other.bytes_per_second) AS rates, count(*) FILTER (WHERE other.bytes_per_second > 0) AS busy
+        FROM lease AS other
+        JOIN gateway ON gateway.id = other.gateway_id AND gateway.ended_at IS NULL
+        WHERE other.order_id = told.order_id AND other.gateway_id <> of_gateway
+    ) AS others ON true;
 END
 $$;
 
@@ -211,6 +429,82 @@ COMMENT ON COLUMN public.discount_code.use_ceiling IS 'max_uses, or the uses so 
 
 ALTER TABLE public.discount_code ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.discount_code_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.gateway (
+    id bigint NOT NULL,
+    uuid uuid NOT NULL,
+    host text NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    seen_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    is_lost boolean DEFAULT false NOT NULL,
+    round bigint DEFAULT 0 NOT NULL,
+    refusal_batch bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT gateway_host_check CHECK (((length(host) >= 1) AND (length(host) <= 255))),
+    CONSTRAINT gateway_lost_has_ended CHECK (((NOT is_lost) OR (ended_at IS NOT NULL))),
+    CONSTRAINT gateway_seen_since_start CHECK ((seen_at >= started_at))
+);
+
+COMMENT ON COLUMN public.gateway.uuid IS 'Stands in the counter file too, and in no other one.';
+
+COMMENT ON COLUMN public.gateway.round IS 'The number of the last round that was settled: an older one that arrives late is refused.';
+
+COMMENT ON COLUMN public.gateway.refusal_batch IS 'The number of the last refusals that were counted: the same ones are counted once.';
+
+ALTER TABLE public.gateway ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.gateway_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.lease (
+    gateway_id bigint NOT NULL,
+    order_id bigint NOT NULL,
+    account_id bigint NOT NULL,
+    leased_bytes bigint DEFAULT 0 NOT NULL,
+    up_bytes bigint DEFAULT 0 NOT NULL,
+    down_bytes bigint DEFAULT 0 NOT NULL,
+    connections bigint DEFAULT 0 NOT NULL,
+    tunnels integer DEFAULT 0 NOT NULL,
+    bytes_per_second bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT lease_bytes_per_second_check CHECK ((bytes_per_second >= 0)),
+    CONSTRAINT lease_connections_check CHECK ((connections >= 0)),
+    CONSTRAINT lease_down_bytes_check CHECK ((down_bytes >= 0)),
+    CONSTRAINT lease_leased_bytes_check CHECK ((leased_bytes >= 0)),
+    CONSTRAINT lease_tunnels_check CHECK ((tunnels >= 0)),
+    CONSTRAINT lease_up_bytes_check CHECK ((up_bytes >= 0))
+)
+WITH (fillfactor='70');
+
+COMMENT ON COLUMN public.lease.leased_bytes IS 'Reserved on the meter and not yet counted; 0 where the order is unmetered.';
+
+COMMENT ON COLUMN public.lease.up_bytes IS 'Settled so far, of what the counter file has counted from the client.';
+
+COMMENT ON COLUMN public.lease.tunnels IS 'Open now, against the order''s limit of tunnels at once.';
+
+COMMENT ON COLUMN public.lease.bytes_per_second IS 'What passes now, for the share of a limited speed.';
+
+CREATE TABLE public.lost_lease (
+    id bigint NOT NULL,
+    gateway_id bigint NOT NULL,
+    order_id bigint NOT NULL,
+    account_id bigint NOT NULL,
+    bytes bigint NOT NULL,
+    charged_at timestamp with time zone NOT NULL,
+    CONSTRAINT lost_lease_bytes_check CHECK ((bytes > 0))
+);
+
+ALTER TABLE public.lost_lease ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.lost_lease_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -443,6 +737,56 @@ ALTER TABLE public.transfer ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.usage_hour (
+    order_id bigint NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    account_id bigint NOT NULL,
+    up_bytes bigint DEFAULT 0 NOT NULL,
+    down_bytes bigint DEFAULT 0 NOT NULL,
+    lost_bytes bigint DEFAULT 0 NOT NULL,
+    connections bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT usage_hour_connections_check CHECK ((connections >= 0)),
+    CONSTRAINT usage_hour_down_bytes_check CHECK ((down_bytes >= 0)),
+    CONSTRAINT usage_hour_hour_check CHECK ((date_trunc('hour'::text, hour, 'UTC'::text) = hour)),
+    CONSTRAINT usage_hour_lost_bytes_check CHECK ((lost_bytes >= 0)),
+    CONSTRAINT usage_hour_up_bytes_check CHECK ((up_bytes >= 0))
+)
+WITH (fillfactor='70');
+
+CREATE TABLE public.usage_refusal (
+    order_id bigint NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    reason text NOT NULL,
+    account_id bigint NOT NULL,
+    refusals bigint NOT NULL,
+    CONSTRAINT usage_refusal_hour_check CHECK ((date_trunc('hour'::text, hour, 'UTC'::text) = hour)),
+    CONSTRAINT usage_refusal_reason_check CHECK ((reason ~ '^[a-z_]{1,64}$'::text)),
+    CONSTRAINT usage_refusal_refusals_check CHECK ((refusals > 0))
+)
+WITH (fillfactor='70');
+
+CREATE TABLE public.whitelist_address (
+    id bigint NOT NULL,
+    order_id bigint NOT NULL,
+    account_id bigint NOT NULL,
+    address inet NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT whitelist_address_address_check CHECK ((masklen(address) =
+CASE family(address)
+    WHEN 4 THEN 32
+    ELSE 128
+END))
+);
+
+ALTER TABLE public.whitelist_address ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.whitelist_address_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 ALTER TABLE ONLY public.account_code
     ADD CONSTRAINT account_code_pkey PRIMARY KEY (account_id, code_id);
 
@@ -481,6 +825,21 @@ ALTER TABLE ONLY public.catalog_revision
 
 ALTER TABLE ONLY public.discount_code
     ADD CONSTRAINT discount_code_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.gateway
+    ADD CONSTRAINT gateway_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.gateway
+    ADD CONSTRAINT gateway_uuid_key UNIQUE (uuid);
+
+ALTER TABLE ONLY public.lease
+    ADD CONSTRAINT lease_pkey PRIMARY KEY (gateway_id, order_id);
+
+ALTER TABLE ONLY public.lost_lease
+    ADD CONSTRAINT lost_lease_gateway_id_order_id_key UNIQUE (gateway_id, order_id);
+
+ALTER TABLE ONLY public.lost_lease
+    ADD CONSTRAINT lost_lease_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.meter
     ADD CONSTRAINT meter_pkey PRIMARY KEY (order_id);
@@ -539,9 +898,27 @@ ALTER TABLE ONLY public.transfer
 ALTER TABLE ONLY public.transfer
     ADD CONSTRAINT transfer_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.usage_hour
+    ADD CONSTRAINT usage_hour_pkey PRIMARY KEY (order_id, hour);
+
+ALTER TABLE ONLY public.usage_refusal
+    ADD CONSTRAINT usage_refusal_pkey PRIMARY KEY (order_id, hour, reason);
+
+ALTER TABLE ONLY public.whitelist_address
+    ADD CONSTRAINT whitelist_address_order_id_address_key UNIQUE (order_id, address);
+
+ALTER TABLE ONLY public.whitelist_address
+    ADD CONSTRAINT whitelist_address_pkey PRIMARY KEY (id);
+
 CREATE INDEX account_move_account ON public.account_move USING btree (account_id, id);
 
 CREATE UNIQUE INDEX discount_code_code_key ON public.discount_code USING btree (lower((code COLLATE "C")));
+
+CREATE INDEX gateway_open ON public.gateway USING btree (seen_at) WHERE (ended_at IS NULL);
+
+CREATE INDEX lease_order ON public.lease USING btree (order_id);
+
+CREATE INDEX lost_lease_order ON public.lost_lease USING btree (order_id);
 
 CREATE INDEX order_move_order ON public.order_move USING btree (order_id, id);
 
@@ -556,6 +933,8 @@ CREATE INDEX orders_to_deliver ON public.orders USING btree (id) WHERE (status =
 CREATE UNIQUE INDEX transfer_account_reference ON public.transfer USING btree (account_id, reference) WHERE (reference IS NOT NULL);
 
 CREATE UNIQUE INDEX transfer_order_kind ON public.transfer USING btree (order_id, kind) WHERE (order_id IS NOT NULL);
+
+CREATE INDEX whitelist_address_address ON public.whitelist_address USING btree (address);
 
 CREATE TRIGGER account_move_only_inserted BEFORE DELETE OR UPDATE OR TRUNCATE ON public.account_move FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_rewriting();
 
@@ -582,6 +961,24 @@ ALTER TABLE ONLY public.account_plan
 
 ALTER TABLE ONLY public.api_token
     ADD CONSTRAINT api_token_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.lease
+    ADD CONSTRAINT lease_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.lease
+    ADD CONSTRAINT lease_gateway_id_fkey FOREIGN KEY (gateway_id) REFERENCES public.gateway(id);
+
+ALTER TABLE ONLY public.lease
+    ADD CONSTRAINT lease_order_id_fkey FOREIGN KEY (order_id) REFERENCES public.orders(id);
+
+ALTER TABLE ONLY public.lost_lease
+    ADD CONSTRAINT lost_lease_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.lost_lease
+    ADD CONSTRAINT lost_lease_gateway_id_fkey FOREIGN KEY (gateway_id) REFERENCES public.gateway(id);
+
+ALTER TABLE ONLY public.lost_lease
+    ADD CONSTRAINT lost_lease_order_id_fkey FOREIGN KEY (order_id) REFERENCES public.orders(id);
 
 ALTER TABLE ONLY public.meter
     ADD CONSTRAINT meter_order_id_fkey FOREIGN KEY (order_id) REFERENCES public.orders(id);
@@ -621,3 +1018,21 @@ ALTER TABLE ONLY public.transfer
 
 ALTER TABLE ONLY public.transfer
     ADD CONSTRAINT transfer_order_id_fkey FOREIGN KEY (order_id) REFERENCES public.orders(id);
+
+ALTER TABLE ONLY public.usage_hour
+    ADD CONSTRAINT usage_hour_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.usage_hour
+    ADD CONSTRAINT usage_hour_order_id_fkey FOREIGN KEY (order_id) REFERENCES public.orders(id);
+
+ALTER TABLE ONLY public.usage_refusal
+    ADD CONSTRAINT usage_refusal_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.usage_refusal
+    ADD CONSTRAINT usage_refusal_order_id_fkey FOREIGN KEY (order_id) REFERENCES public.orders(id);
+
+ALTER TABLE ONLY public.whitelist_address
+    ADD CONSTRAINT whitelist_address_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.whitelist_address
+    ADD CONSTRAINT whitelist_address_order_id_fkey FOREIGN KEY (order_id) REFERENCES public.orders(id);

@@ -6,6 +6,7 @@ from novaproxy.duties.figures import read_figures
 from novaproxy.duties.loop import Duty
 from novaproxy.metrics.figures import Metrics
 from novaproxy.orders.moving import EXPIRED_AT_ONCE, expire_orders
+from novaproxy.usage.lost import charge_lost_gateways
 
 _MODEST = {"max_parallel_workers_per_gather": "0"}
 """For duties that read much: the other cores are for those who buy."""
@@ -21,6 +22,9 @@ def duties(metrics: Metrics) -> list[Duty]:
 
     async def figures(connection: SoleConnection) -> None:
         await read_figures(connection, metrics)
+
+    async def lost(connection: SoleConnection) -> None:
+        await charge_lost_gateways(connection)
 
     return [
         Duty("expire orders", every_seconds=1, work=expire, lock=1, session=BY_KEY),
@@ -45,6 +49,15 @@ def duties(metrics: Metrics) -> list[Duty]:
             rests=9,
             timeout_seconds=AUDIT_TIMEOUT_SECONDS + 10,
             session=_AUDITING,
+        ),
+        Duty(
+            "charge lost gateways",
+            every_seconds=30,
+            work=lost,
+            lock=4,
+            # Gateways that start on this machine settle what they find there, to the byte.
+            first_after_seconds=120,
+            session=BY_KEY,
         ),
         # A million accounts are summed in 0.1 seconds.
         Duty("read the figures", every_seconds=10, work=figures, rests=100, session=_MODEST),

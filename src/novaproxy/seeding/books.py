@@ -48,6 +48,11 @@ class Sale:
         """Whether its price went back."""
         return self.life.status is OrderStatus.FAILED
 
+    @property
+    def is_used(self) -> bool:
+        """Whether any of its bytes passed."""
+        return self.life.consumed_bytes > 0
+
 
 @dataclass(frozen=True, slots=True)
 class PastEntry:

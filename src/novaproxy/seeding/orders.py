@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import cycle
 from math import ceil
 from random import Random
@@ -38,6 +38,7 @@ _ORDER_COLUMNS = (
     *("expires_at", "created_at", "updated_at"),
 )
 _METER_COLUMNS = ("order_id", "account_id", "initial_bytes", "consumed_bytes")
+_USAGE_COLUMNS = ("order_id", "hour", "account_id", "down_bytes")
 _MOVE_COLUMNS = ("account_id", "order_id", "from_status", "to_status", "cause", "actor", "created_at")
 _TRANSFER_COLUMNS = (
     *("account_id", "debit_account_id", "credit_account_id", "amount_cents", "kind", "order_id", "reason", "actor"),
@@ -170,6 +171,7 @@ async def _write(connection: SoleConnection, chunk: _Chunk, sealer: Sealer) -> N
     for table, columns, records in (
         ("orders", _ORDER_COLUMNS, [_order_row(number, sale, chunk.revision, sealer) for number, sale in numbered]),
         ("meter", _METER_COLUMNS, [_meter_row(number, sale) for number, sale in numbered]),
+        ("usage_hour", _USAGE_COLUMNS, [_usage_row(number, sale) for number, sale in numbered if sale.is_used]),
         ("order_move", _MOVE_COLUMNS, [row for number, sale in numbered for row in _move_rows(number, sale)]),
         ("transfer", _TRANSFER_COLUMNS, [_transfer_row(entry, order_ids) for entry in chunk.entries]),
     ):
@@ -222,6 +224,11 @@ def _meter_row(number: int, sale: Sale) -> _Row:
     bandwidth_gb = sale.terms.bandwidth_gb
     initial_bytes = None if bandwidth_gb is None else bandwidth_gb * BYTES_PER_GB
     return number, sale.account_id, initial_bytes, sale.life.consumed_bytes
+
+
+def _usage_row(number: int, sale: Sale) -> _Row:
+    hour = sale.at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    return number, hour, sale.account_id, sale.life.consumed_bytes
 
 
 def _move_rows(number: int, sale: Sale) -> list[_Row]:

@@ -8,6 +8,12 @@
     SELECT * FROM order_move WHERE order_id = ANY ($1::bigint[])
 ), meter AS (
     SELECT * FROM meter WHERE order_id = ANY ($1::bigint[])
+), usage_hour AS (
+    SELECT * FROM usage_hour WHERE order_id = ANY ($1::bigint[])
+), lease AS (
+    SELECT * FROM lease WHERE order_id = ANY ($1::bigint[])
+), lost_lease AS (
+    SELECT * FROM lost_lease WHERE order_id = ANY ($1::bigint[])
 ), account AS (
     SELECT * FROM account WHERE id = ANY ($2::bigint[])
 ), account_move AS (

@@ -1,0 +1,1 @@
+"""The gateway: what was sold opens a real proxy, counted to the byte."""

@@ -1,0 +1,1 @@
+"""Usage: bytes reserved, counted and settled, and what the customer and the operator see of them."""
