@@ -479,7 +479,9 @@ def test_wrong_shapes_are_told() -> None:
     assert faults("plans: {a: b}") == ["plans: must be a list"]
     assert faults("plans: [5]") == ["plans[0]: must be a mapping of keys and values"]
     assert faults("plans: [null]") == ["plans[0]: must be a mapping of keys and values"]
-    assert faults("[plans]") == ["line 1: a catalog is a mapping with the keys currency, plans, discount_codes"]
+    assert faults("[plans]") == [
+        "line 1: a catalog is a mapping with the keys currency, plans, discount_codes, upstreams"
+    ]
     assert faults("plans: [{slug: {a: b}, name: R, type: bandwidth, " + TIERS + "}]") == [
         "plans[0].slug: must be one value, not a mapping"
     ]

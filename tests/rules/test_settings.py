@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from novaproxy.errors import OperatorError
 from novaproxy.settings import (
     ADDRESS_FAULT,
+    GatewaySettings,
     Limits,
     LogFormat,
     Settings,
@@ -46,8 +47,14 @@ def test_an_empty_environment_gives_the_defaults() -> None:
         reads_per_minute=6_000,
         wrong_codes_per_minute=60,
         wrong_tokens_per_minute=300,
+        has_gateway=True,
+        gateway_host="127.0.0.1",
+        gateway_processes=1,
+        gateway_allowed=None,
+        gateway_fronts=None,
     )
     assert read_settings({}).limits == Limits()
+    assert read_settings({}).gateway == GatewaySettings()
 
 
 def test_everything_can_be_set() -> None:
@@ -69,6 +76,11 @@ def test_everything_can_be_set() -> None:
             "NOVAPROXY_LIMIT_READS": "2",
             "NOVAPROXY_LIMIT_CODES": "3",
             "NOVAPROXY_LIMIT_TOKENS": "1000000",
+            "NOVAPROXY_GATEWAY": "off",
+            "NOVAPROXY_GATEWAY_HOST": "192.0.2.1",
+            "NOVAPROXY_GATEWAY_PROCESSES": "64",
+            "NOVAPROXY_GATEWAY_ALLOW": "127.0.0.1:8000, [FD00::1]:443",
+            "NOVAPROXY_GATEWAY_FRONTS": "10.0.0.7",
         }
     )
     assert read.data_dir == Path("/var/lib/novaproxy")
@@ -77,6 +89,10 @@ def test_everything_can_be_set() -> None:
     assert (read.sealing_key, read.postgres_binaries) == ("secret", Path("/usr/lib/postgresql/15/bin"))
     assert (read.metrics_token, read.log_format, read.has_access_log) == ("m" * 16, LogFormat.JSON, True)
     assert read.limits == Limits(1, 2, 3, 1_000_000, ("127.0.0.1/32", "10.0.0.0/8", "2001:db8::/32"))
+    assert not read.has_gateway
+    allowed = (("127.0.0.1", 8000), ("fd00::1", 443))
+    assert read.gateway == GatewaySettings("192.0.2.1", 64, allowed, ("10.0.0.7/32",))
+    assert read.counters_dir == Path("/var/lib/novaproxy/gateway")
 
 
 def test_limits_can_be_switched_off() -> None:
@@ -93,6 +109,16 @@ def test_what_is_no_limit_is_one_clear_sentence(written: str) -> None:
 def test_what_is_no_list_of_proxies_is_one_clear_sentence(written: str) -> None:
     assert faults(NOVAPROXY_TRUSTED_PROXIES=written) == (
         "NOVAPROXY_TRUSTED_PROXIES must be addresses or networks separated by commas, such as 127.0.0.1,10.0.0.0/8.",
+    )
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["127.0.0.1", "localhost:80", "10.0.0.0/8:80", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:٨٠", ":80", "::1", ","],
+)
+def test_what_is_no_place_to_let_customers_reach_is_one_clear_sentence(written: str) -> None:
+    assert faults(NOVAPROXY_GATEWAY_ALLOW=written) == (
+        "NOVAPROXY_GATEWAY_ALLOW must be addresses with ports, by commas, such as 127.0.0.1:8000,[fd00::1]:8000.",
     )
 
 

@@ -19,6 +19,8 @@ from novaproxy.catalog.model import (
     Protocol,
     Rotation,
     Tier,
+    Upstream,
+    UpstreamType,
 )
 from novaproxy.money import plain, text_cents, text_e4
 
@@ -37,6 +39,7 @@ def changes(before: Catalog, wanted: Catalog) -> list[str]:
         lines.append(("~", f"currency: {_told(before.currency)} -> {_told(wanted.currency)}"))
     lines += _compared(_PLANS, before.plans, wanted.plans)
     lines += _compared(_CODES, before.discount_codes, wanted.discount_codes)
+    lines += _compared(_UPSTREAMS, before.upstreams, wanted.upstreams)
     # What else can differ is the place of a plan that was left out before: it goes to the end.
     return [_on_one_line(f"{sign} {what}") for sign, what in lines] or ["~ order of the plans"]
 
@@ -57,6 +60,7 @@ class _Kind:
 
 _PLANS = _Kind("plan", "slug", " (switched off)")
 _CODES = _Kind("discount code", "code", " (withdrawn)")
+_UPSTREAMS = _Kind("upstream", "name")
 _LISTS: Mapping[str, _Kind] = {
     "tiers": _Kind("bandwidth", "bandwidth_gb"),
     "durations": _Kind("duration", "slug"),
@@ -96,8 +100,8 @@ def _sold(thing: msgspec.Struct) -> str:
             return _counted(thing.choices, "choice") if thing.choices else f"{thing.type}{_per_unit(thing)}"
         case Choice():
             return f"price {text_e4(thing.price_e4)}"
-        case DiscountCode():
-            return ", ".join(_code_notes(thing))
+        case DiscountCode() | Upstream():
+            return ", ".join(_code_notes(thing) if isinstance(thing, DiscountCode) else _upstream_notes(thing))
         case _:
             raise AssertionError(f"{thing} stands in no list of the catalog")
 
@@ -129,6 +133,14 @@ def _code_notes(code: DiscountCode) -> Iterator[str]:
         yield f"plans {_plans(code.plans)}"
 
 
+def _upstream_notes(upstream: Upstream) -> Iterator[str]:
+    where = upstream.source if upstream.type is UpstreamType.DIRECT else f"{upstream.host}:{upstream.port}"
+    yield str(upstream.type) + (f" {where}" if where else "")
+    yield from (place for place in (upstream.country, upstream.state, upstream.city) if place is not None)
+    if upstream.plans is not None:
+        yield f"plans {_plans(upstream.plans)}"
+
+
 def _counted(things: Sequence[object], word: str) -> str:
     return f"{len(things)} {word}{'' if len(things) == 1 else 's'}"
 
@@ -138,6 +150,9 @@ def _members(before: msgspec.Struct, after: msgspec.Struct) -> Iterator[_Change]
         old, new = getattr(before, member), getattr(after, member)
         if member in _LISTS:
             yield from _compared(_LISTS[member], old, new)
+        elif member == "password" and old != new:
+            # Neither is told.
+            yield "~", "password " + ("added" if old is None else "removed" if new is None else "changed")
         elif member != "id" and old != new:
             name, told = _TOLD.get(member, (member, _told))
             yield "~", f"{name} {told(old)} -> {told(new)}"
@@ -178,6 +193,7 @@ _TOLD: Mapping[str, tuple[str, Callable[[Any], str]]] = {
     "rotations": ("rotations", _rotations),
     "protocols": ("protocols", _protocols),
     "plans": ("plans", _plans),
+    "tags": ("tags", lambda tags: ", ".join(tags) or "none"),
     "value": ("value", _value),
 }
 """Members that are called or written in the file otherwise than they are held."""

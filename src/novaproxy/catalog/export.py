@@ -10,7 +10,17 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final
 
-from novaproxy.catalog.model import Catalog, Choice, Delivery, DiscountCode, Duration, Option, OptionType, Plan
+from novaproxy.catalog.model import (
+    Catalog,
+    Choice,
+    Delivery,
+    DiscountCode,
+    Duration,
+    Option,
+    OptionType,
+    Plan,
+    Upstream,
+)
 from novaproxy.money import text_cents, text_e4
 
 # Without quotes stand only texts that are nothing but text to every reader of YAML, 1.1 and 1.2, inside braces too.
@@ -22,7 +32,10 @@ Pairs = list[tuple[str, str]]
 
 
 def exported(catalog: Catalog) -> str:
-    """Return *catalog* as YAML that can be applied again: everything but ids and keys that equal their default."""
+    """Return *catalog* as YAML that can be applied again: everything but ids and keys that equal their default.
+
+    The passwords of upstreams are in it.
+    """
     return "".join(f"{line}\n" for line in _catalog_lines(catalog))
 
 
@@ -39,6 +52,10 @@ def _catalog_lines(catalog: Catalog) -> Iterator[str]:
         yield "discount_codes:"
         for code in catalog.discount_codes:
             yield from _entry((f"{key}: {value}" for key, value in _code_pairs(code)), 2)
+    if catalog.upstreams:
+        yield "upstreams:"
+        for upstream in catalog.upstreams:
+            yield from _entry((f"{key}: {value}" for key, value in _upstream_pairs(upstream)), 2)
 
 
 def _plan_lines(plan: Plan) -> Iterator[str]:
@@ -131,6 +148,21 @@ def _code_pairs(code: DiscountCode) -> Iterator[tuple[str, str]]:
         yield "minimum_gross", text_cents(code.minimum_gross_cents)
     if code.first_order_only:
         yield "first_order_only", "true"
+
+
+def _upstream_pairs(upstream: Upstream) -> Iterator[tuple[str, str]]:
+    yield "name", _text(upstream.name)
+    yield "type", upstream.type.value
+    for key in ("host", "port", "username", "password", "password_env", "source", "country", "state", "city"):
+        value: str | int | None = getattr(upstream, key)
+        if value is not None:
+            yield key, str(value) if isinstance(value, int) else _text(value)
+    if upstream.tags:
+        yield "tags", f"[{', '.join(_text(tag) for tag in upstream.tags)}]"
+    if upstream.weight != 1:
+        yield "weight", str(upstream.weight)
+    if upstream.plans is not None:
+        yield "plans", f"[{', '.join(_text(slug) for slug in upstream.plans)}]"
 
 
 def _entry(lines: Iterator[str], indent: int) -> Iterator[str]:

@@ -30,6 +30,7 @@ from novaproxy.catalog.model import (
     Rotation,
     Tier,
 )
+from novaproxy.catalog.upstream_file import UPSTREAM_KEYS, upstream
 from novaproxy.catalog.yaml_nodes import MapNode, TextNode, composed
 from novaproxy.errors import OperatorError
 
@@ -38,7 +39,7 @@ __all__ = ["demo_text", "exported", "parsed"]
 BANDWIDTH_LIMIT_GB: Final = 8_388_608
 """The greatest tier: 2**53 bytes (contract, section 3, row 14)."""
 
-_CATALOG_KEYS: Final = ("currency", "plans", "discount_codes")
+_CATALOG_KEYS: Final = ("currency", "plans", "discount_codes", "upstreams")
 _PLAN_KEYS: Final = (
     "slug",
     "name",
@@ -102,7 +103,7 @@ def parsed(
     fields = Fields(root, "", _CATALOG_KEYS, faults)
     said_currency = _currency(fields, currency, fixed=currency_fixed)
     plans = _plans(fields, known_types)
-    # Without a list of plans there is nothing to hold the codes' plans against.
+    # Without a list of plans there is nothing to hold the plans of codes and upstreams against.
     known_slugs = {plan.slug for plan in plans} | known_types.keys() if fields.is_sound("plans") else None
     codes = fields.each(
         "discount_codes",
@@ -110,9 +111,15 @@ def parsed(
         partial(_discount_code, known_slugs=known_slugs),
         known_by=("code", lambda code: code.code.lower()),
     )
+    upstreams = fields.each(
+        "upstreams",
+        UPSTREAM_KEYS,
+        partial(upstream, named_plans=partial(_named_plans, known_slugs=known_slugs)),
+        known_by=("name", lambda upstream: upstream.name),
+    )
     if lines := faults.lines():
         raise OperatorError(*lines)
-    return Catalog(said_currency, plans, codes)
+    return Catalog(said_currency, plans, codes, upstreams)
 
 
 def demo_text() -> bytes:

@@ -129,12 +129,50 @@ class DiscountCode(msgspec.Struct, frozen=True):
     id: int = 0
 
 
+class UpstreamType(StrEnum):
+    """How an exit is reached: not at all, since it is this machine, or as a proxy of somebody's."""
+
+    DIRECT = "direct"
+    HTTP = "http"
+    SOCKS5 = "socks5"
+
+
+class Upstream(msgspec.Struct, frozen=True):
+    """An exit of the operator's: this machine (*direct*, from its address *source* where one is given), or a proxy.
+
+    *name* tells it apart. *country*, *state*, *city* and *tags* are lower case. *plans* are slugs, None is every plan.
+    Of several that fit, each is taken as often as its *weight* says. Beside a *username* stands its *password*, or
+    *password_env*: the variable of the gateway's environment that holds it.
+    """
+
+    name: str
+    type: UpstreamType
+    host: str | None = None
+    port: int | None = None
+    username: str | None = None
+    password: str | None = None
+    password_env: str | None = None
+    source: str | None = None
+    country: str | None = None
+    state: str | None = None
+    city: str | None = None
+    tags: tuple[str, ...] = ()
+    weight: int = 1
+    plans: tuple[str, ...] | None = None
+
+    def __repr__(self) -> str:
+        """Return its name alone: no log and no traceback shows its password."""
+        return f"Upstream({self.name!r})"
+
+
 class Catalog(msgspec.Struct, frozen=True):
     """One revision of everything that is sold, in the order of the operator's file.
 
-    *currency* is None until a first catalog says it. Codes that are withdrawn are not in it.
+    *currency* is None until a first catalog says it. Codes that are withdrawn are not in it. Without *upstreams* all
+    plans leave through this machine itself.
     """
 
     currency: str | None
     plans: tuple[Plan, ...] = ()
     discount_codes: tuple[DiscountCode, ...] = ()
+    upstreams: tuple[Upstream, ...] = ()

@@ -176,10 +176,14 @@ class _Composer:
 
     def _named(self, anchor: str, line: int) -> Node:
         if anchor not in self._anchors:
-            raise OperatorError(f"line {line}: the alias '*{anchor[:60]}' has no anchor of that name before it")
+            # What it names is not repeated, here and below: it may be a password that lacks its quotes.
+            raise OperatorError(
+                f"line {line}: an alias ('*' and a name) has no anchor of that name before it; a text that begins so "
+                "needs quotes"
+            )
         node = self._anchors[anchor]
         if node is None:
-            raise OperatorError(f"line {line}: the alias '*{anchor[:60]}' stands inside what it repeats")
+            raise OperatorError(f"line {line}: an alias ('*' and a name) stands inside what it repeats")
         return node
 
     def _add(self, node: Node, line: int) -> None:
@@ -201,4 +205,6 @@ class _Composer:
 
 def _check_tag(tag: str | None, known: tuple[str, ...], line: int) -> None:
     if tag is not None and tag not in known:
-        raise OperatorError(f"line {line}: a YAML tag ({tag[:60]!r}) is not understood; leave it out")
+        raise OperatorError(
+            f"line {line}: a YAML tag ('!' before a value) is not understood; leave it out, or put the value in quotes"
+        )
