@@ -1,0 +1,1 @@
+"""Reading what a client asks on a fresh connection, and answering it."""
