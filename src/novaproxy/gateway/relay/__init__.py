@@ -1,0 +1,1 @@
+"""The engine: moves bytes between a client's socket and an exit's, counted and limited, mostly inside the kernel."""
