@@ -93,7 +93,7 @@ class OrderPages:
 
     async def _ask(self, token: bytes, scope: Scope, receive: Receive) -> Ask:
         try:
-            fields = await _asked_fields(scope, receive)
+            fields = await asked_fields(scope, receive)
         except Refusal:
             # An unknown token is told before anything that is said about the body.
             await read(self.pool, lambda connection: asking_account(connection, token))
@@ -119,10 +119,7 @@ class OrderPages:
 
     async def show(self, request: Request, account: Account, send: Send) -> None:
         """``GET /orders/{uuid}``: one of the caller's own; every other one is the same 404."""
-        written = request.path_params["uuid"]
-        if not _UUID.fullmatch(written):
-            raise OrderNotFound
-        found = await self.reader.read(account.id, UUID(written))
+        found = await self.reader.read(account.id, asked_uuid(request))
         if found is None:
             raise OrderNotFound
         await send_json(send, 200, order_json(found.order, found.showcase, found.read_at, account), NO_STORE)
@@ -140,7 +137,24 @@ class OrderPages:
         await send_list(request, send, read_part, NO_STORE)
 
 
-async def _asked_fields(scope: Scope, receive: Receive) -> Fields:
+def asked_uuid(request: Request) -> UUID:
+    """Return the uuid of the order that the path names.
+
+    Raises:
+        OrderNotFound: it is none, so there is no such order.
+    """
+    written = request.path_params["uuid"]
+    if not _UUID.fullmatch(written):
+        raise OrderNotFound
+    return UUID(written)
+
+
+async def asked_fields(scope: Scope, receive: Receive) -> Fields:
+    """Return the fields of a request's body.
+
+    Raises:
+        ClientGone, and the refusals of ``http.body`` of status 400, 413 and 415.
+    """
     length = _header(scope, b"content-length")
     body = await read_body(receive, int(length) if length and length.isascii() and length.isdigit() else None)
     return read_fields(body, _header(scope, b"content-type"))

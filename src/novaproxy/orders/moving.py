@@ -48,6 +48,14 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True)
+class Reissued:
+    """The credentials that an order now has."""
+
+    username: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """What went back to the buyer, and his balance after it, in cents."""
 
@@ -105,7 +113,7 @@ async def activate(connection: SoleConnection, uuid: UUID, actor: str) -> None:
     """Switch an inactive order on again; the time it was off counts.
 
     Raises:
-        OperatorError: there is no such order, or it is not inactive.
+        OperatorError: there is no such order, it is not inactive, or nothing is left of its bandwidth.
     """
     await _move(SWITCHING_ON, connection, uuid, "switched on by the operator", actor)
 
@@ -113,7 +121,27 @@ async def activate(connection: SoleConnection, uuid: UUID, actor: str) -> None:
 async def _move(move: OperatorMove, connection: SoleConnection, uuid: UUID, cause: str, actor: str) -> None:
     async with connection.transaction():
         order = await _locked_for(move, connection, uuid)
+        if move is SWITCHING_ON and await connection.fetchval(statement(_SQL, "is_used_up"), order.id):
+            raise OperatorError("All bandwidth of the order is used: switched on, it would be exhausted at once.")
         await _write_move(move, connection, order, cause, actor)
+
+
+async def reissue(connection: SoleConnection, uuid: UUID, sealer: Sealer) -> Reissued:
+    """Give an order another password. It is no move: nothing else of the order changes.
+
+    Raises:
+        OperatorError: there is no such order, or it has no credentials.
+    """
+    password = new_name()
+    async with connection.transaction():
+        await connection.execute(statement(_SQL, "lock_order"), uuid)
+        username = await connection.fetchval(
+            statement(_SQL, "reissue_password"), uuid, sealer.sealed(password, uuid), sealer.key_id
+        )
+        if username is None:
+            row = await connection.fetchrow(statement(_SQL, "read_locked"), uuid)
+            raise _unknown(uuid) if row is None else OperatorError(f"The order is {row['status']}: it has no password.")
+    return Reissued(username, password)
 
 
 async def fail(connection: SoleConnection, uuid: UUID, reason: str, actor: str) -> Failed:

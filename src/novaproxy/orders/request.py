@@ -48,12 +48,12 @@ class PaymentGatewaySent(Refusal):
 
 
 class FieldUnknown(Refusal):
-    """A field that an order does not have; money moves on a typo, so it is not ignored."""
+    """A field that there is not, *known* being those that there are; money moves on a typo, so it is not ignored."""
 
     code = "unknown_field"
 
-    def __init__(self, name: str) -> None:
-        near = get_close_matches(echo(name).lower(), FIELDS, n=1)
+    def __init__(self, name: str, known: Sequence[str] = FIELDS) -> None:
+        near = get_close_matches(echo(name).lower(), known, n=1)
         hint = f" Did you mean '{near[0]}'?" if near else ""
         super().__init__(f"Unknown field '{echo(name)}'.{hint}")
         self.name = name
