@@ -18,6 +18,7 @@ from contract import (
     nothing_left_behind,
     placed,
 )
+from metering import pass_bytes_of
 from novaproxy.accounts.store import create_token, revoke_token
 from novaproxy.database.pool import SoleConnection
 from novaproxy.ledger.store import Adjustment, adjust
@@ -289,11 +290,8 @@ def test_a_replay_shows_the_order_as_it_is_now(caller: Caller) -> None:
     fields = {"plan": "mobile", "bandwidth": 1}
     order = caller.places(fields, Idempotency_Key="k")
     uuid = UUID(order["uuid"])
+    pass_bytes_of(caller.shop, order["uuid"], 1000)
     caller.shop.sql("UPDATE orders SET expires_at = '2020-01-01T00:00:00Z' WHERE uuid = $1", uuid)
-    caller.shop.sql(
-        "UPDATE meter SET consumed_bytes = 1000 WHERE order_id = (SELECT id FROM orders WHERE uuid = $1)",
-        uuid,
-    )
 
     again = replayed(caller, order, caller.in_json(fields, Idempotency_Key="k"))
 

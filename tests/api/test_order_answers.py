@@ -11,6 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from contract import Caller, catalog_with, placed
+from metering import pass_bytes_of
 from novaproxy.serving.logs import told_fault
 from shop import Shop
 
@@ -101,11 +102,7 @@ def test_an_order_of_a_duration_plan_is_unmetered(caller: Caller) -> None:
 
 def test_what_was_consumed_no_longer_remains(caller: Caller) -> None:
     order = caller.places({"plan": "residential", "bandwidth": 2})
-    caller.shop.sql(
-        "UPDATE meter SET consumed_bytes = 1000, leased_bytes = 500 "
-        "WHERE order_id = (SELECT id FROM orders WHERE uuid = $1)",
-        UUID(order["uuid"]),
-    )
+    pass_bytes_of(caller.shop, order["uuid"], 1000, leased=500)
 
     now = shown(caller, order["uuid"])
 

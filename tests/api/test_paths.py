@@ -14,6 +14,8 @@ ALLOWED = {
     "/plans/nope": {"GET", "HEAD"},
     "/orders": {"GET", "HEAD", "POST"},
     "/orders/9bdfe2d6-2c9a-4f7e-9e8c-1a2b3c4d5e6f": {"GET", "HEAD"},
+    "/orders/9bdfe2d6-2c9a-4f7e-9e8c-1a2b3c4d5e6f/whitelist": {"GET", "HEAD", "POST", "DELETE"},
+    "/orders/9bdfe2d6-2c9a-4f7e-9e8c-1a2b3c4d5e6f/usage": {"GET", "HEAD"},
     "/balance": {"GET", "HEAD"},
     "/balance/entries": {"GET", "HEAD"},
     "/health": {"GET", "HEAD"},
@@ -21,7 +23,18 @@ ALLOWED = {
 }
 UNKNOWN_PATHS = [
     *("/", "/orders/", "/plans/", "/balance/", "/health/", "//orders", "/Orders", "/order", "/api/orders", "/v1/plans"),
-    *("/orders/x/y", "/plans/residential/", "/balance/entries/", "/.env", "/%00", "/%FF", "/orders%2F", "/orders;a=b"),
+    *(
+        "/orders/x/y",
+        "/orders/x/whitelist/",
+        "/orders/x/usage/y",
+        "/plans/residential/",
+        "/balance/entries/",
+        "/.env",
+        "/%00",
+        "/%FF",
+        "/orders%2F",
+        "/orders;a=b",
+    ),
 ]
 
 

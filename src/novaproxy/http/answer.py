@@ -34,6 +34,12 @@ async def send_json(send: Send, status: int, body: bytes, headers: Headers | Non
     await send_whole(send, status, b"application/json", body, headers)
 
 
+async def send_empty(send: Send, status: int) -> None:
+    """Send an answer that has no body at all (204)."""
+    await send({"type": "http.response.start", "status": status, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+
 async def send_refusal(send: Send, refusal: Refusal) -> None:
     """Send *refusal* as ``{"error": "<sentence>"}`` with its code."""
     await send_json(send, refusal.status, refusal_body(refusal), refusal_headers(refusal))

@@ -1,13 +1,21 @@
 """Every path that is served, and what is said about it."""
 
+from novaproxy.openapi.delivery import delivery_links, delivery_paths
 from novaproxy.openapi.parts import (
+    FAULTS,
     JSON,
+    LIMITED,
+    OPEN,
+    WITH_TOKEN,
+    WITHOUT_TOKEN,
     Part,
     answer,
     array,
     json_content,
     json_contents,
     named,
+    operation,
+    order_uuid,
     rate_headers,
     refusals,
     refused,
@@ -37,16 +45,15 @@ from novaproxy.openapi.sentences import (
 TAGS = [
     {"name": "Plans", "description": "What is sold, and what it costs. Anybody may read it."},
     {"name": "Orders", "description": "Buy, and see what you bought."},
+    {
+        "name": "Delivery",
+        "description": "Who may use the proxy of an order without its password, and what passed through it.",
+    },
     {"name": "Balance", "description": "What you may spend, and every movement of it."},
     {"name": "Operation", "description": "For whoever runs the shop: probes and figures."},
     {"name": "Description", "description": "This description itself. Nothing of it is loaded from anywhere else."},
 ]
 
-_OPEN: list[Part] = []
-_WITH_TOKEN: list[Part] = [{"token": []}]
-_FAULTS = {"500": named("responses", "ServerFault"), "503": named("responses", "Unavailable")}
-_LIMITED = {"429": named("responses", "TooManyOpenReads")}
-_WITHOUT_TOKEN = {"401": named("responses", "Unauthenticated"), "429": named("responses", "TooManyReads")}
 _FORM_OF_CONFIG = {"config": {"style": "deepObject", "explode": True}}
 
 
@@ -57,6 +64,7 @@ def paths(page_files: list[str]) -> dict[str, Part]:
         "/plans/{slug}": {"get": _show_plan()},
         "/orders": {"post": _place_order(), "get": _list_orders()},
         "/orders/{uuid}": {"get": _show_order()},
+        **delivery_paths(),
         "/balance": {"get": _show_balance()},
         "/balance/entries": {"get": _list_entries()},
         "/health": {"get": _health()},
@@ -70,39 +78,18 @@ def paths(page_files: list[str]) -> dict[str, Part]:
     return {path: {"parameters": [request_id()], **methods} for path, methods in described.items()}
 
 
-def _operation(
-    tag: str,
-    name: str,
-    summary: str,
-    description: str,
-    security: list[Part],
-    *,
-    responses: dict[str, Part],
-    **more: object,
-) -> Part:
-    return {
-        "tags": [tag],
-        "operationId": name,
-        "summary": summary,
-        "description": description,
-        "security": security,
-        **more,
-        "responses": dict(sorted(responses.items())),
-    }
-
-
 def _list_plans() -> Part:
-    return _operation(
+    return operation(
         "Plans",
         "listPlans",
         "Every plan",
         "Every plan that can be bought, in the order in which to show them, with all tiers, durations, options and "
         "prices: enough to draw a checkout with one call.",
-        _OPEN,
+        OPEN,
         responses={
             "200": answer("The plans.", json_content(array("PlanResource"), shown_plans())),
-            **_LIMITED,
-            **_FAULTS,
+            **LIMITED,
+            **FAULTS,
         },
     )
 
@@ -115,18 +102,18 @@ def _show_plan() -> Part:
         "required": True,
         "schema": {"type": "string", "minLength": 1, "examples": ["datacenter"]},
     }
-    return _operation(
+    return operation(
         "Plans",
         "showPlan",
         "One plan",
         "One plan that can be bought. A plan that is switched off is 404; orders of it keep showing it.",
-        _OPEN,
+        OPEN,
         parameters=[slug],
         responses={
             "200": answer("The plan.", json_content(schema("PlanResource"), shown_plan())),
             **refusals("", [PLAN_UNKNOWN]),
-            **_LIMITED,
-            **_FAULTS,
+            **LIMITED,
+            **FAULTS,
         },
     )
 
@@ -145,11 +132,12 @@ def _place_order() -> Part:
             "parameters": {"uuid": "$response.body#/uuid"},
             "description": "The order as it is at any later time.",
         },
+        **delivery_links(),
     }
     bodies = refusals("The body cannot be read as what it was announced as. Nothing was done.", BODY)
     bodies["400"]["description"] = "The body cannot be read, whatever it asks for."
     bodies["415"]["description"] = "The body is of a type, or in a charset, that is not read."
-    return _operation(
+    return operation(
         "Orders",
         "placeOrder",
         "Place an order",
@@ -158,12 +146,12 @@ def _place_order() -> Part:
         "the duration has options, `config` with an answer to each.\n\n"
         "Send an `Idempotency-Key`, and you may send the order again after any doubt.\n\n"
         "`payment_gateway_id` must not be sent: orders are charged to the account's balance.",
-        _WITH_TOKEN,
+        WITH_TOKEN,
         parameters=[named("parameters", "IdempotencyKey")],
         requestBody={"required": True, "content": _wish_content()},
         responses={
             "201": created,
-            **_WITHOUT_TOKEN,
+            **WITHOUT_TOKEN,
             **bodies,
             "422": refused(
                 "The order cannot be had as asked. Nothing was charged and nothing is kept, not even the key. The "
@@ -187,13 +175,13 @@ def _wish_content() -> Part:
 
 
 def _list_orders() -> Part:
-    return _operation(
+    return operation(
         "Orders",
         "listOrders",
         "Your orders",
         "All your orders, newest first, as they are now. The whole list, or with `limit` a page of it; an answer that "
         "is cut off before its closing bracket is not whole.",
-        _WITH_TOKEN,
+        WITH_TOKEN,
         parameters=[named("parameters", name) for name in ("Limit", "Cursor", "Status")],
         responses={
             "200": answer(
@@ -202,66 +190,59 @@ def _list_orders() -> Part:
                 Link=named("headers", "Link"),
                 **rate_headers(),
             ),
-            **_WITHOUT_TOKEN,
+            **WITHOUT_TOKEN,
             **refusals("A parameter is wrong.", [STATUS_UNKNOWN, LIMIT_NOT_VALID, CURSOR_NOT_VALID]),
-            **_FAULTS,
+            **FAULTS,
         },
     )
 
 
 def _show_order() -> Part:
-    uuid = {
-        "name": "uuid",
-        "in": "path",
-        "description": "The order's uuid.",
-        "required": True,
-        "schema": {"type": "string", "format": "uuid"},
-    }
-    return _operation(
+    return operation(
         "Orders",
         "showOrder",
         "One order",
         "One of your orders, as it is now.",
-        _WITH_TOKEN,
-        parameters=[uuid],
+        WITH_TOKEN,
+        parameters=[order_uuid()],
         responses={
             "200": answer(
                 "The order.", json_content(schema("UserPlanResourceWithUser"), shown_order()), **rate_headers()
             ),
-            **_WITHOUT_TOKEN,
+            **WITHOUT_TOKEN,
             **refusals("", [ORDER_NOT_FOUND]),
-            **_FAULTS,
+            **FAULTS,
         },
     )
 
 
 def _show_balance() -> Part:
-    return _operation(
+    return operation(
         "Balance",
         "showBalance",
         "Your balance",
         "What you may spend now. The operator puts money on it.",
-        _WITH_TOKEN,
+        WITH_TOKEN,
         responses={
             "200": answer(
                 "The balance.",
                 json_content(schema("AccountBalance"), {"balance": 40, "currency": "USD"}),
                 **rate_headers(),
             ),
-            **_WITHOUT_TOKEN,
-            **_FAULTS,
+            **WITHOUT_TOKEN,
+            **FAULTS,
         },
     )
 
 
 def _list_entries() -> Part:
-    return _operation(
+    return operation(
         "Balance",
         "listBalanceEntries",
         "Every movement",
         "Every movement of your balance, newest first; they sum to it. An order of price 0 makes none. The whole "
         "list, or with `limit` a page of it.",
-        _WITH_TOKEN,
+        WITH_TOKEN,
         parameters=[named("parameters", name) for name in ("Limit", "Cursor")],
         responses={
             "200": answer(
@@ -270,38 +251,38 @@ def _list_entries() -> Part:
                 Link=named("headers", "Link"),
                 **rate_headers(),
             ),
-            **_WITHOUT_TOKEN,
+            **WITHOUT_TOKEN,
             **refusals("A parameter is wrong.", [LIMIT_NOT_VALID, CURSOR_NOT_VALID]),
-            **_FAULTS,
+            **FAULTS,
         },
     )
 
 
 def _health() -> Part:
-    return _operation(
+    return operation(
         "Operation",
         "health",
         "Is the process there?",
         "Answers as long as the process does, with or without its database.",
-        _OPEN,
+        OPEN,
         responses={"200": answer("It is there.", json_content(schema("Health"), {"status": "ok"}))},
     )
 
 
 def _ready() -> Part:
-    return _operation(
+    return operation(
         "Operation",
         "ready",
         "Can it serve?",
         "Whether the database answers and has this version's tables: the question of a load balancer.",
-        _OPEN,
-        responses={"200": answer("It can.", json_content(schema("Readiness"), {"status": "ready"})), **_FAULTS},
+        OPEN,
+        responses={"200": answer("It can.", json_content(schema("Readiness"), {"status": "ready"})), **FAULTS},
     )
 
 
 def _metrics() -> Part:
     figures = 'novaproxy_orders_placed_total{plan="residential"} 42.0\n'
-    return _operation(
+    return operation(
         "Operation",
         "metrics",
         "Figures",
@@ -321,12 +302,12 @@ def _metrics() -> Part:
 
 
 def _openapi() -> Part:
-    return _operation(
+    return operation(
         "Description",
         "openapi",
         "This description",
         "What you are reading, as OpenAPI 3.1: for generators of clients, and for your own tests.",
-        _OPEN,
+        OPEN,
         parameters=[named("parameters", "IfNoneMatch")],
         responses={
             "200": answer(
@@ -335,23 +316,23 @@ def _openapi() -> Part:
                 ETag=named("headers", "ETag"),
             ),
             **_unchanged(),
-            **_LIMITED,
+            **LIMITED,
         },
     )
 
 
 def _docs() -> Part:
-    return _operation(
+    return operation(
         "Description",
         "docs",
         "The page",
         "This description as a page, on which requests can be tried out.",
-        _OPEN,
+        OPEN,
         parameters=[named("parameters", "IfNoneMatch")],
         responses={
             "200": answer("The page.", {"text/html": {"schema": {"type": "string"}}}, ETag=named("headers", "ETag")),
             **_unchanged(),
-            **_LIMITED,
+            **LIMITED,
         },
     )
 
@@ -364,17 +345,17 @@ def _docs_file(page_files: list[str]) -> Part:
         "required": True,
         "schema": {"type": "string", "enum": page_files},
     }
-    return _operation(
+    return operation(
         "Description",
         "docsFile",
         "A file of the page",
         "Scripts, styles and pictures of the page, and the licences of what others wrote of them.",
-        _OPEN,
+        OPEN,
         parameters=[file, named("parameters", "IfNoneMatch")],
         responses={
             "200": answer("The file.", {"*/*": {}}, ETag=named("headers", "ETag")),
             **_unchanged(),
-            **_LIMITED,
+            **LIMITED,
             **refusals("", [PATH_NOT_FOUND]),
         },
     )

@@ -23,6 +23,7 @@ from novaproxy.openapi.sentences import (
     by_status,
 )
 from novaproxy.orders.model import OrderStatus
+from novaproxy.usage.period import Interval
 
 Part: TypeAlias = dict[str, Any]
 """An object of the OpenAPI document."""
@@ -43,6 +44,46 @@ def schema(name: str) -> Schema:
 def array(name: str) -> Schema:
     """Return the schema of a list."""
     return {"type": "array", "items": schema(name)}
+
+
+OPEN: list[Part] = []
+WITH_TOKEN: list[Part] = [{"token": []}]
+FAULTS = {"500": named("responses", "ServerFault"), "503": named("responses", "Unavailable")}
+LIMITED = {"429": named("responses", "TooManyOpenReads")}
+WITHOUT_TOKEN = {"401": named("responses", "Unauthenticated"), "429": named("responses", "TooManyReads")}
+
+
+def operation(
+    tag: str,
+    name: str,
+    summary: str,
+    description: str,
+    security: list[Part],
+    *,
+    responses: dict[str, Part],
+    **more: object,
+) -> Part:
+    """Return an operation; *name* is its lasting id."""
+    return {
+        "tags": [tag],
+        "operationId": name,
+        "summary": summary,
+        "description": description,
+        "security": security,
+        **more,
+        "responses": dict(sorted(responses.items())),
+    }
+
+
+def order_uuid() -> Part:
+    """Return the parameter of a path that names an order."""
+    return {
+        "name": "uuid",
+        "in": "path",
+        "description": "The order's uuid.",
+        "required": True,
+        "schema": {"type": "string", "format": "uuid"},
+    }
 
 
 def answer(description: str, content: Part | None, **headers: Part) -> Part:
@@ -211,6 +252,22 @@ def parameters() -> dict[str, Part]:
         "Status": {
             **_in_query("status", "Only orders that stand there."),
             "schema": {"type": "string", "enum": [str(status) for status in OrderStatus]},
+        },
+        "From": {
+            **_in_query(
+                "from",
+                "Where the range begins: a time with its zone, or a date, which is midnight UTC. Without it: 24 hours "
+                "before the end; by days, the day on which the order was placed, 1000 days at most.",
+            ),
+            "schema": {"type": "string", "examples": ["2026-01-04T00:00:00Z"]},
+        },
+        "To": {
+            **_in_query("to", "Where the range ends, which is itself no part of it. Without it: now."),
+            "schema": {"type": "string", "examples": ["2026-01-05"]},
+        },
+        "Interval": {
+            **_in_query("interval", "Of how long one row tells."),
+            "schema": {"type": "string", "enum": [str(interval) for interval in Interval], "default": "hour"},
         },
     }
 

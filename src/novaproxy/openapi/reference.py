@@ -56,7 +56,7 @@ def _tag(tag: Part, document: Part, shown: set[str]) -> Iterator[str]:
     """Give a tag's operations; *shown* are the resources of which there was an example already."""
     yield f"## {tag['name']}\n\n{tag['description']}\n"
     for path, methods in document["paths"].items():
-        for method in ("post", "get"):
+        for method in ("post", "get", "delete"):
             if method in methods and tag["name"] in methods[method]["tags"]:
                 yield _operation(f"{method.upper()} {path}", methods[method], document, shown)
 
@@ -70,7 +70,8 @@ def _operation(name: str, operation: Part, document: Part, shown: set[str]) -> s
         parts += _request(operation["requestBody"]["content"])
     rows = [_answer_row(status, _resolved(of, document)) for status, of in operation["responses"].items()]
     parts.append(_table(("Status", "When", "Body", "Headers"), rows))
-    parts += _example(operation["responses"]["200" if "200" in operation["responses"] else "201"], shown)
+    answers = (operation["responses"][status] for status in ("200", "201", "204") if status in operation["responses"])
+    parts += _example(next(answers), shown)
     return "\n\n".join(parts) + "\n"
 
 
@@ -89,8 +90,11 @@ def _parameter_row(parameter: Part) -> tuple[str, ...]:
 
 
 def _request(content: Part) -> Iterator[str]:
-    kinds = _listed([f"`{kind}`" for kind in content])
-    yield f"The body is {kinds}; its fields are those of [OrderRequest](#orderrequest)."
+    kinds, resource = _listed([f"`{kind}`" for kind in content]), _type(content[JSON]["schema"])
+    yield f"The body is {kinds}; its fields are those of {resource}."
+    if "example" in content[JSON]:
+        yield f"```json\n{json.dumps(content[JSON]['example'])}\n```"
+        return
     for example in content[JSON]["examples"].values():
         yield f"{example['summary']}:\n\n```json\n{json.dumps(example['value'])}\n```"
     yield (
@@ -115,7 +119,7 @@ def _told_codes(codes: list[str]) -> str:
 
 
 def _example(answer: Part, shown: set[str]) -> Iterator[str]:
-    content = answer["content"].get(JSON, {})
+    content = answer.get("content", {}).get(JSON, {})
     examples = [example["value"] for example in content.get("examples", {}).values()] or [content.get("example")]
     resource = _type(content.get("schema", {"type": "none"})).removeprefix("list of ")
     if examples[0] is not None and resource not in shown:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from uuid import UUID
 
 from msgspec import Meta, Struct
+from msgspec import field as msgspec_field
 from msgspec.json import schema_components
 
 from novaproxy.orders.model import OrderStatus
@@ -295,6 +296,77 @@ class BalanceEntry(Exact):
     created_at: Annotated[Stamp, Meta(examples=["2026-01-04T21:19:12.000000Z"])]
 
 
+class WhitelistAddress(Exact):
+    """An address from which the proxy of the order needs no password."""
+
+    address: Annotated[
+        str,
+        Meta(
+            description="One IPv4 or IPv6 address, in its usual form; an IPv4 address that was sent mapped into IPv6 "
+            "is shown as such.",
+            examples=["203.0.113.7", "2001:db8::7"],
+        ),
+    ]
+    created_at: Annotated[
+        Stamp, Meta(description="Since when it is listed, in UTC.", examples=["2026-01-04T21:19:12.000000Z"])
+    ]
+
+
+class UsageTotals(Exact):
+    """What passed through the proxy of the order in some time, and what did not."""
+
+    bytes_up: Annotated[Bytes, Meta(description="Bytes that came from the client.")]
+    bytes_down: Annotated[Bytes, Meta(description="Bytes that went to the client.")]
+    bytes_lost: Annotated[
+        Bytes,
+        Meta(
+            description="Bytes that were charged for a gateway that was lost: what it had reserved, of which nobody "
+            "knows how much had passed. Nearly always 0."
+        ),
+    ]
+    bytes: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="All three together. The sum over the order's whole time is its `consumed_bandwidth_in_bytes`.",
+        ),
+    ]
+    connections: Annotated[int, Meta(ge=0, description="Connections through the proxy that were opened.")]
+    refusals: Annotated[
+        dict[str, Annotated[int, Meta(ge=1)]],
+        Meta(
+            description="How many connections the proxy refused, by the `X-Error-Code` that it gave.",
+            examples=[{"no_exit": 2}],
+        ),
+    ]
+
+
+class UsageRow(UsageTotals):
+    """The same of one hour, or of one day of UTC."""
+
+    from_: Annotated[WholeSecond, Meta(description="When it begins, in UTC.", examples=["2026-01-04T21:00:00Z"])] = (
+        msgspec_field(name="from")
+    )
+
+
+class Usage(Exact):
+    """What passed through the proxy of an order, by the hour or by the day."""
+
+    interval: Annotated[Literal["hour", "day"], Meta(description="Of how long one row tells.")]
+    from_: Annotated[
+        WholeSecond,
+        Meta(description="When the first interval begins, in UTC.", examples=["2026-01-04T00:00:00Z"]),
+    ] = msgspec_field(name="from")
+    to: Annotated[
+        WholeSecond, Meta(description="When the last interval ends, in UTC.", examples=["2026-01-05T00:00:00Z"])
+    ]
+    rows: Annotated[
+        list[UsageRow],
+        Meta(description="The intervals in which there was anything, in their order; empty ones have no row."),
+    ]
+    totals: Annotated[UsageTotals, Meta(description="All rows together.")]
+
+
 class Health(Exact):
     """The process is there."""
 
@@ -325,7 +397,17 @@ _UNIONS: dict[str, tuple[Any, str]] = {
         "Something that is chosen with a duration: one of its choices (`select`), or a number (`number`, `range`).",
     ),
 }
-_RESOURCES = (UserPlanResource, UserPlanResourceWithUser, AccountBalance, BalanceEntry, Health, Readiness, Error)
+_RESOURCES = (
+    UserPlanResource,
+    UserPlanResourceWithUser,
+    WhitelistAddress,
+    Usage,
+    AccountBalance,
+    BalanceEntry,
+    Health,
+    Readiness,
+    Error,
+)
 
 
 def resource_schemas() -> dict[str, Schema]:

@@ -1,8 +1,9 @@
 """The examples of the description, made by the code that makes the real answers: they cannot say anything else."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from ipaddress import ip_address
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -23,10 +24,14 @@ from novaproxy.catalog.model import (
 from novaproxy.catalog.resource import BYTES_PER_GB, showcase
 from novaproxy.catalog.rules import Chosen, asked_options, bandwidth_price_cents, duration_price_cents, expiry
 from novaproxy.discounts.rules import taken_off_cents
-from novaproxy.http.wire import stamp
+from novaproxy.http.wire import ENCODER, stamp
 from novaproxy.money import json_cents
 from novaproxy.orders.model import Order, OrderStatus
 from novaproxy.orders.resource import options_json, order_json
+from novaproxy.usage.period import Interval, Period
+from novaproxy.usage.reading import Usage, Used, shown_usage
+from novaproxy.whitelist.model import ListedAddress
+from novaproxy.whitelist.resource import shown_address
 
 Examples: TypeAlias = dict[str, dict[str, Any]]
 """Examples by name, each with a summary and a value, as OpenAPI has them."""
@@ -135,6 +140,19 @@ def shown_entries() -> list[dict[str, Any]]:
             "created_at": stamp(_PLACED_AT.replace(hour=20)),
         },
     ]
+
+
+def listed_address() -> Any:  # noqa: ANN401 -- JSON
+    """Return an address that is listed."""
+    return shown_address(ListedAddress(ip_address("203.0.113.7"), _PLACED_AT))
+
+
+def used_day() -> Any:  # noqa: ANN401 -- JSON
+    """Return the usage of a day on which the proxy was used in one hour."""
+    first = _PLACED_AT.replace(hour=0, minute=0, second=0)
+    used = Used(48_112, 1_730_556, 0, 12, {"no_exit": 2})
+    rows = [(first.replace(hour=21), used)]
+    return _read(ENCODER.encode(shown_usage(Usage(Period(Interval.HOUR, first, first + timedelta(days=1)), rows))))
 
 
 def _traffic(bandwidth_gb: int, code: DiscountCode | None = None) -> Order:

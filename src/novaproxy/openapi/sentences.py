@@ -71,8 +71,12 @@ from novaproxy.http.refusals import (
     Unavailable,
 )
 from novaproxy.orders.api import OrderNotFound, StatusUnknown
+from novaproxy.orders.model import OrderStatus
 from novaproxy.orders.request import FieldUnknown, KeyNotValid, KeyUsedOtherwise, PaymentGatewaySent
 from novaproxy.orders.rules import InsufficientBalance, OrderLimitReached
+from novaproxy.usage.period import InstantNotValid, Interval, IntervalUnknown, RangeEmpty, RangeTooLong
+from novaproxy.whitelist import rules as whitelist
+from novaproxy.whitelist.model import MOST_ADDRESSES
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +229,50 @@ ORDER = (
 )
 """What is said about an order, in the order of the checks: the first that fails answers. All are 422."""
 
+_ADDRESS_REQUIRED = Said(whitelist.AddressRequired(), "`address` is missing or empty.")
+_ADDRESS_NOT_VALID = Said(
+    whitelist.AddressNotValid(),
+    "`address` is a name, a network, has a port or a zone, or is one that no client has, such as `0.0.0.0`.",
+)
+_ADDRESS_GIVEN_TWICE = Said(FieldGivenTwice("address"), "`address` is there twice.")
+
+LISTING = (
+    _ADDRESS_GIVEN_TWICE,
+    Said(FieldIsFile("address"), "A part of a form carries a file name."),
+    Said(TextNotAllowed("address"), "The text holds a NUL character, or half of a surrogate pair."),
+    Said(FieldUnknown("adress", whitelist.FIELDS), "A field has another name."),
+    _ADDRESS_REQUIRED,
+    Said(whitelist.AddressNotText(), "`address` is a number, a list or the like."),
+    _ADDRESS_NOT_VALID,
+    Said(whitelist.WhitelistNotSold(), "The plan's `has_ip_whitelist` is false now."),
+    Said(
+        whitelist.OrderNotRunning(OrderStatus.EXPIRED),
+        "The order has no credentials yet, or has ended. The sentence names its status.",
+    ),
+    Said(whitelist.WhitelistFull(), f"{MOST_ADDRESSES} addresses are there already, and this one is not among them."),
+    Said(
+        whitelist.AddressTaken(),
+        "Another active or inactive order lists it, of yours or of anybody, whose plan has a port of this order's plan "
+        "among its `protocols`.",
+    ),
+)
+"""What is said about an address that is to be listed, in the order of the checks. All are 422."""
+
+UNLISTING = (_ADDRESS_GIVEN_TWICE, _ADDRESS_REQUIRED, _ADDRESS_NOT_VALID)
+"""What is said about an address that is to be taken off. All are 422."""
+
+ADDRESS_UNKNOWN = Said(whitelist.AddressUnknown(), "The address is not on this order's whitelist.")
+
+USAGE = (
+    Said(IntervalUnknown(), "`interval` is neither `hour` nor `day`."),
+    Said(InstantNotValid("from"), "`from` is no time with a zone, and no date; or a day or year that there is not."),
+    Said(InstantNotValid("to"), "The same, of `to`."),
+    Said(RangeEmpty(), "`from` is `to` or later, or lies in the future."),
+    Said(RangeTooLong(Interval.HOUR), "The range, by hours, is longer. Ask by days, or for less."),
+    Said(RangeTooLong(Interval.DAY), "The range, by days, is longer. Ask for less."),
+)
+"""What is said about a range of usage. All are 422."""
+
 EVERYTHING = (
     *BODY,
     UNAUTHENTICATED,
@@ -238,6 +286,9 @@ EVERYTHING = (
     STATUS_UNKNOWN,
     LIMIT_NOT_VALID,
     CURSOR_NOT_VALID,
+    *LISTING,
+    ADDRESS_UNKNOWN,
+    *USAGE,
     TOO_MANY_REQUESTS,
     TOO_MANY_WRONG_TOKENS,
     TOO_MANY_WRONG_CODES,

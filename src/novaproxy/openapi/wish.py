@@ -1,4 +1,4 @@
-"""What may be sent to ``POST /orders``, in JSON and in forms, as schemas (contract, sections 1 and 3).
+"""What may be sent, to ``POST /orders`` and to a whitelist, in JSON and in forms (contract, sections 1 and 3).
 
 They are as wide as the checks: what they refuse is always refused, whatever the shop sells. What they let through may
 still be refused with 422 for what the shop sells, and for what the account has.
@@ -13,6 +13,8 @@ _BRACKETED_NAME = "^[^\\u0000\\[\\]]+$"
 _GIVEN_TEXT = "^[^\\u0000]*[^\\u0000 \\t\\r\\n][^\\u0000]*$"
 _WHOLE_NUMBER = "^[ \\t\\r\\n]*[1-9][0-9]{0,6}[ \\t\\r\\n]*$"
 _BLANK = "^[ \\t\\r\\n]*$"
+# As wide as an address may be written; whether it is one, no pattern says as well as the service does.
+_ADDRESS = "^[ \\t\\r\\n]*[0-9A-Fa-f:.]{2,45}[ \\t\\r\\n]*$"
 _JSON_OBJECT = "^[ \\t\\r\\n]*\\{[^\\u0000]*\\}[ \\t\\r\\n]*$"
 
 _PLAN = {
@@ -43,6 +45,25 @@ def wish_schemas() -> dict[str, Schema]:
         "OrderConfig": _config(),
         "OrderFormConfig": _form_config(),
         "Absent": _absent(),
+        "WhitelistRequest": _whitelist_request(),
+    }
+
+
+def _whitelist_request() -> Schema:
+    return {
+        "title": "WhitelistRequest",
+        "description": "The address that is to be listed, in JSON or in a form. Other members are refused.",
+        "type": "object",
+        "properties": {
+            "address": {
+                "description": "One IPv4 or IPv6 address: no name, no network, no zone.",
+                "type": "string",
+                "pattern": _ADDRESS,
+                "examples": ["203.0.113.7"],
+            }
+        },
+        "required": ["address"],
+        "additionalProperties": False,
     }
 
 

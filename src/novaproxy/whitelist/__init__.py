@@ -1,0 +1,1 @@
+"""Addresses from which an order's proxy needs no password."""
