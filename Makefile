@@ -1,6 +1,6 @@
 # Two commands do everything: `make run` opens the demo shop, `make test` checks the whole project.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-clients torture reliability guards mutants lint bench bench-lists bench-overload bench-audit \
+.PHONY: help run test test-clients torture fuzz reliability guards mutants lint bench bench-lists bench-overload bench-audit \
 	docs format advisories lock clean
 
 VENV := .venv
@@ -27,6 +27,9 @@ test-clients: $(STAMP) ## Run the examples in curl, Python, JavaScript and PHP; 
 torture: $(STAMP) ## Try to break the shop: MINUTES=10, SEED=123 repeats a draw, ONLY=name runs one part, WRITE=1 keeps the figures.
 	@PYTHONPATH=tests $(BIN)/python -m torture $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) \
 		$(foreach name,$(ONLY),--only $(name)) $(if $(WRITE),--write)
+
+fuzz: $(STAMP) ## Fuzz the gateway's readers by coverage, SECONDS=60 (needs atheris in .venv).
+	@PYTHONPATH=tests nice $(BIN)/python tests/coverage_fuzz.py $(or $(SECONDS),60)
 
 reliability: $(STAMP) ## Write docs/reliability.md from the figures that the commands kept.
 	@PYTHONPATH=tests $(BIN)/python -m torture.page

@@ -26,7 +26,8 @@ def database_url(target: Target) -> str:
 def environment(**settings: str) -> dict[str, str]:
     """Return this process's environment with no setting of NovaProxy's but *settings*."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("NOVAPROXY_")}
-    return kept | {"LC_ALL": "C.UTF-8", "TERM": "dumb"} | settings
+    # Many services run beside each other, and the ports of the demo catalog are there once.
+    return kept | {"LC_ALL": "C.UTF-8", "TERM": "dumb", "NOVAPROXY_GATEWAY": "off"} | settings
 
 
 @dataclass(frozen=True, slots=True)

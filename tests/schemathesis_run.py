@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from contract import catalog_with
+from listings import PLANS, lister
 from shop import Buyer, Shop
 
 CONFIG = Path(__file__).parent / "api" / "schemathesis.toml"
@@ -16,8 +17,9 @@ _CASES = re.compile(r"([0-9,]+) generated")
 def ask_as_described(shop: Shop, seed: int, examples: int, directory: Path, seconds: float) -> tuple[Buyer, int]:
     """Run schemathesis, *examples* of each kind for each operation; return whose orders it placed, and its cases."""
     # The code of the described examples.
-    shop.apply_catalog(catalog_with(codes="  - {code: WELCOME10, percent: 10}\n"))
+    shop.apply_catalog(catalog_with(plans=PLANS, codes="  - {code: WELCOME10, percent: 10}\n"))
     buyer = shop.buyer(balance_cents=1_000_000_00)
+    listed = lister(shop, "listed", buyer)
     command = [
         *(str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(CONFIG)),
         *("run", f"{shop.address}/openapi.json", "--header", f"Authorization: Bearer {buyer.token}"),
@@ -27,7 +29,7 @@ def ask_as_described(shop: Shop, seed: int, examples: int, directory: Path, seco
     run = subprocess.run(  # noqa: S603 -- schemathesis of this environment
         command,
         cwd=directory,
-        env={**os.environ, "PYTHONPATH": python_path},
+        env={**os.environ, "PYTHONPATH": python_path, "NOVAPROXY_TEST_ORDER": listed.uuid},
         capture_output=True,
         text=True,
         timeout=seconds,

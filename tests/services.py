@@ -109,11 +109,10 @@ class Service:
     def launch(self) -> None:
         """Start the service, on the same port each time, without waiting for it."""
         kept = {name: word for name, word in os.environ.items() if not name.startswith("NOVAPROXY_")}
-        command = [Path(sys.executable).with_name("novaproxy"), "serve", "--workers", str(self._workers)]
         self._said = []
         self._process = subprocess.Popen(  # noqa: S603 -- our own command
-            [*map(str, command), "--port", str(self._port)],
-            env={**kept, **self._environment},
+            [str(Path(sys.executable).with_name("novaproxy")), *self.words()],
+            env={**kept, "NOVAPROXY_GATEWAY": "off", **self._environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -122,6 +121,10 @@ class Service:
         )
         self._readers.append(threading.Thread(target=_read, args=(self._process.stdout, self._said)))
         self._readers[-1].start()
+
+    def words(self) -> list[str]:
+        """Return the words of its command."""
+        return ["serve", "--workers", str(self._workers), "--port", str(self._port)]
 
     def wait_until_open(self) -> None:
         """Wait until the service says where it is open."""
@@ -146,6 +149,10 @@ class Service:
     def worker_pids(self) -> list[int]:
         """Return the living API workers of the living supervisor."""
         return self._children("novaproxy.serving.worker")
+
+    def gateway_pids(self) -> list[int]:
+        """Return the living gateways of the living supervisor."""
+        return self._children("novaproxy.serving.gateway")
 
     def duties_pid(self) -> int | None:
         """Return the living process of the duties, None while there is none."""
@@ -212,6 +219,35 @@ class Service:
             for reader in self._readers:
                 reader.join(END_SECONDS)
         self._log.close()
+
+
+class Gateway(Service):
+    """``novaproxy gateway`` in a ``with`` block: proxies alone. *processes* share its ports."""
+
+    def __init__(self, environment: Mapping[str, str], *, processes: int = 1) -> None:
+        super().__init__({**environment, "NOVAPROXY_GATEWAY_PROCESSES": str(processes)}, workers=0)
+        self._processes = processes
+
+    def words(self) -> list[str]:
+        """Return the words of its command."""
+        return ["gateway"]
+
+    def wait_until_open(self) -> None:
+        """Wait until the gateway says where it serves."""
+        within(
+            START_SECONDS,
+            lambda: "serves proxies" in self.said or self.process.poll() is not None,
+            "a gateway that serves",
+        )
+        assert "serves proxies" in self.said, f"the gateway ended with {self.process.poll()}: {self.log()}"
+        within(START_SECONDS, lambda: len(self.gateway_pids()) == self._processes, "its processes")
+
+    def kill_gateways(self) -> list[int]:
+        """Kill its processes, as the kernel's out-of-memory killer would; others take their places."""
+        pids = self.gateway_pids()
+        for pid in pids:
+            _send(pid, signal.SIGKILL)
+        return pids
 
 
 def _read(output: IO[str] | None, said: list[str]) -> None:

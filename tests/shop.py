@@ -221,12 +221,12 @@ def serving(target: Target, crowd: Crowd | None = None) -> Iterator[str]:
 
 
 @contextmanager
-def open_shop(target: Target, crowd: Crowd | None = None) -> Iterator[Shop]:
-    """Give a running shop with the test catalog."""
+def open_shop(target: Target, crowd: Crowd | None = None, catalog: str | None = None) -> Iterator[Shop]:
+    """Give a running shop with *catalog*, the test catalog where none is named."""
     with serving(target, crowd) as address:
         opened = Shop(target, address)
         try:
-            opened.apply_catalog(CATALOG.read_text())
+            opened.apply_catalog(catalog or CATALOG.read_text())
             yield opened
         finally:
             opened.http.close()

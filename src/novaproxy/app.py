@@ -36,6 +36,8 @@ from novaproxy.orders.api import OrderPages
 from novaproxy.orders.desk import OrderDesk
 from novaproxy.orders.reading import OrderReader
 from novaproxy.settings import Limits
+from novaproxy.usage.pages import UsagePages
+from novaproxy.whitelist.api import WhitelistPages
 
 log = structlog.get_logger("novaproxy.http")
 
@@ -232,6 +234,8 @@ def _end_broken(serving: asyncio.Task[None]) -> None:
 def _router(orders: OrderPages, pool: Pool, shelf: Shelf, door: Door, metrics: MetricsPage) -> Router:
     plans = PlanPages(pool, shelf)
     balance = BalancePages(pool, shelf)
+    usage = UsagePages(pool)
+    whitelist = WhitelistPages(pool, shelf)
     probes = Probes(pool)
     described = description_pages()
     return Router(
@@ -241,6 +245,12 @@ def _router(orders: OrderPages, pool: Pool, shelf: Shelf, door: Door, metrics: M
             # POST is served before the router; it stands here for the Allow header.
             Route(ORDERS, Authenticated(orders.index, pool, door), methods=["GET", "POST"]),
             Route("/orders/{uuid}", Authenticated(orders.show, pool, door), methods=["GET"]),
+            Route("/orders/{uuid}/usage", Authenticated(usage.show, pool, door), methods=["GET"]),
+            Route(
+                "/orders/{uuid}/whitelist",
+                Authenticated(whitelist.serve, pool, door),
+                methods=["GET", "POST", "DELETE"],
+            ),
             Route("/balance", Authenticated(balance.show, pool, door), methods=["GET"]),
             Route("/balance/entries", Authenticated(balance.entries, pool, door), methods=["GET"]),
             Route("/health", Open(probes.health), methods=["GET"]),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 from urllib.parse import urlsplit
@@ -125,25 +125,43 @@ def _is_on(name: str, written: str) -> bool:
     return _one_of(Switch, name, written) is Switch.ON
 
 
-def _networks(written: str) -> tuple[str, ...]:
+def _networks(name: str, written: str) -> tuple[str, ...]:
     try:
         return tuple(str(ip_network(word.strip())) for word in written.split(","))
     except ValueError:
         raise OperatorError(
-            "NOVAPROXY_TRUSTED_PROXIES must be addresses or networks separated by commas, such as 127.0.0.1,10.0.0.0/8."
+            f"{name} must be addresses or networks separated by commas, such as 127.0.0.1,10.0.0.0/8."
         ) from None
 
 
-def _per_minute(name: str, written: str) -> int:
-    if written.isascii() and written.isdigit() and len(written) <= len(str(MOST_PER_MINUTE)):
+def _count(name: str, most: int, written: str) -> int:
+    if written.isascii() and written.isdigit() and len(written) <= len(str(most)):
         number = int(written)
-        if 1 <= number <= MOST_PER_MINUTE:
+        if 1 <= number <= most:
             return number
-    raise OperatorError(f"{name} must be a number from 1 to {MOST_PER_MINUTE}.")
+    raise OperatorError(f"{name} must be a number from 1 to {most}.")
 
 
 def _rate(name: str, teaches: str, default: int) -> Setting:
-    return Setting(name, teaches, default=str(default), read=partial(_per_minute, name))
+    return Setting(name, teaches, default=str(default), read=partial(_count, name, MOST_PER_MINUTE))
+
+
+def _places(written: str) -> tuple[tuple[str, int], ...]:
+    """Return exact addresses with their ports; no name and no network: each is a hole in a wall."""
+    try:
+        return tuple(_place(word.strip()) for word in written.split(","))
+    except ValueError:
+        raise OperatorError(
+            "NOVAPROXY_GATEWAY_ALLOW must be addresses with ports, by commas, such as 127.0.0.1:8000,[fd00::1]:8000."
+        ) from None
+
+
+def _place(word: str) -> tuple[str, int]:
+    host, _, port = word.rpartition(":")
+    number = int(port)
+    if not (port.isascii() and port.isdigit() and 1 <= number <= _LARGEST_PORT):
+        raise ValueError("no port")
+    return str(ip_address(host.removeprefix("[").removesuffix("]"))), number
 
 
 ORDERS_PER_MINUTE = 3_000
@@ -161,6 +179,26 @@ class Limits:
     wrong_codes_per_minute: int = WRONG_CODES_PER_MINUTE
     wrong_tokens_per_minute: int = WRONG_TOKENS_PER_MINUTE
     trusted_proxies: tuple[str, ...] = ()
+
+
+MOST_GATEWAYS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySettings:
+    """How the gateway stands to the world.
+
+    Attributes:
+        host: the address that it listens on; the ports are the catalog's.
+        processes: how many share each port.
+        allowed: exact addresses and ports inside the operator's network that customers may reach.
+        fronts: networks of load balancers, whose connections begin with a PROXY protocol header that is believed.
+    """
+
+    host: str = "127.0.0.1"
+    processes: int = 1
+    allowed: tuple[tuple[str, int], ...] = ()
+    fronts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +312,7 @@ class Settings:
             "NOVAPROXY_TRUSTED_PROXIES",
             "Addresses and networks, by commas, of proxies whose `X-Forwarded-For` says for whom a request counts.",
             unset="the address of the connection counts",
-            read=_networks,
+            read=partial(_networks, "NOVAPROXY_TRUSTED_PROXIES"),
         ),
     ]
     orders_per_minute: Annotated[
@@ -305,6 +343,65 @@ class Settings:
             WRONG_TOKENS_PER_MINUTE,
         ),
     ]
+
+    has_gateway: Annotated[
+        bool,
+        Setting(
+            "NOVAPROXY_GATEWAY",
+            "`off` serves the order API alone: gateways run elsewhere, as `novaproxy gateway`.",
+            default=Switch.ON.value,
+            read=partial(_is_on, "NOVAPROXY_GATEWAY"),
+        ),
+    ]
+    gateway_host: Annotated[
+        str,
+        Setting(
+            "NOVAPROXY_GATEWAY_HOST",
+            "The address that the gateway listens on, on the ports of the catalog's `protocols`.",
+            default="127.0.0.1",
+        ),
+    ]
+    gateway_processes: Annotated[
+        int,
+        Setting(
+            "NOVAPROXY_GATEWAY_PROCESSES",
+            "Gateway processes on the same ports: one moves about 10 Gbit/s.",
+            default="1",
+            read=partial(_count, "NOVAPROXY_GATEWAY_PROCESSES", MOST_GATEWAYS),
+        ),
+    ]
+    gateway_allowed: Annotated[
+        tuple[tuple[str, int], ...] | None,
+        Setting(
+            "NOVAPROXY_GATEWAY_ALLOW",
+            "Exact addresses with ports, by commas, of your own network that customers may reach through the proxy, "
+            "such as `127.0.0.1:8000`.",
+            unset="nothing private, local or of this machine is reached",
+            read=_places,
+        ),
+    ]
+    gateway_fronts: Annotated[
+        tuple[str, ...] | None,
+        Setting(
+            "NOVAPROXY_GATEWAY_FRONTS",
+            "Addresses and networks, by commas, of load balancers that send a PROXY protocol header (v1 or v2) first: "
+            "theirs is believed, and they must send one.",
+            unset="the address of the connection counts",
+            read=partial(_networks, "NOVAPROXY_GATEWAY_FRONTS"),
+        ),
+    ]
+
+    @property
+    def gateway(self) -> GatewaySettings:
+        """How the gateway stands to the world."""
+        return GatewaySettings(
+            self.gateway_host, self.gateway_processes, self.gateway_allowed or (), self.gateway_fronts or ()
+        )
+
+    @property
+    def counters_dir(self) -> Path:
+        """Where gateways keep their counter files."""
+        return self.data_dir / "gateway"
 
     @property
     def limits(self) -> Limits | None:

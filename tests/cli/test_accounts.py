@@ -195,7 +195,7 @@ def test_tokens_are_made_alone_named_and_revoked(operator: Operator) -> None:
 def test_the_audit_names_every_invariant_and_what_breaks_it(operator: Operator) -> None:
     operator("account", "create", "audited@example.com")
     *lines, verdict = operator("audit").said.splitlines()
-    assert verdict == "The books hold: 12 invariants, 0 breaches."
+    assert verdict == "The books hold: 15 invariants, 0 breaches."
     assert [line.split()[0] for line in lines] == [
         "M1",
         "M2",
@@ -209,10 +209,13 @@ def test_the_audit_names_every_invariant_and_what_breaks_it(operator: Operator) 
         "S1",
         "S2",
         "S3",
+        "S4",
+        "S5",
+        "S6",
     ]
     assert {line.split()[1] for line in lines} == {"0"}
     findings = operator("audit", "--json").json
-    assert [finding["breaches"] for finding in findings] == [0] * 12
+    assert [finding["breaches"] for finding in findings] == [0] * 15
     assert set(findings[0]) == {"invariant", "says", "breaches", "examples"}
 
 

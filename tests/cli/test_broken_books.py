@@ -15,5 +15,5 @@ def test_an_audit_of_broken_books_says_so_and_fails(database: Target, operator: 
     assert told.errors == shown.errors
     assert told.errors.splitlines()[0] == "novaproxy: M1 is broken: 2."
     assert told.out.splitlines()[0].split()[:2] == ["M1", "2"]
-    assert told.out.splitlines()[-1] == "The books do not hold: 12 invariants, 2 breaches of M1."
+    assert told.out.splitlines()[-1] == "The books do not hold: 15 invariants, 2 breaches of M1."
     assert shown.json[0]["breaches"] == 2

@@ -12,7 +12,7 @@ import pytest
 
 from commands import Operator, database_url
 from loads import under_load
-from novaproxy.credentials.keys import Keys, sealing_keys
+from novaproxy.credentials.keys import Keys, exposure, sealing_keys
 from novaproxy.credentials.seal import fingerprint, registered_sealer, shown
 from novaproxy.database.pool import SoleConnection, Target, opened_connection
 from novaproxy.seeding.accounts import seed_accounts
@@ -181,11 +181,44 @@ def test_a_missing_old_key_is_one_clear_sentence(shop: Shop, database: Target, o
     assert listed.errors == f"novaproxy: The key {old} is not given, and orders are sealed with it: 1.\n"
     assert "The keys come from NOVAPROXY_SEALING_KEY" in forgetful("key", "rotate").fault
     strange = Operator(owner.directory, {**owner.settings, "NOVAPROXY_SEALING_KEY": THIRD_TEXT})
-    assert strange("key", "reseal").fault.startswith("This is not the key that the database's proxy passwords")
+    named = " or ".join(shown(fingerprint(key)) for key in (OTHER_KEY, SEALING_KEY))
+    for words in (("serve", "--port", "0"), ("key", "reseal")):
+        assert strange(*words).fault == (
+            f"This is not the key that the database's proxy passwords were sealed with, which is {named}: bring back "
+            "the key file of this installation, or set NOVAPROXY_SEALING_KEY to its content."
+        )
     # Nothing is made in place of a file that is missing.
     (owner.directory / "sealing.key").unlink()
     assert "is missing" in owner("key", "rotate").fault
     assert not (owner.directory / "sealing.key").exists()
+
+
+@pytest.mark.parametrize("command", ["rotate", "reseal"])
+def test_a_shop_that_was_never_open_gets_no_key_by_a_command(shop: Shop, owner: Operator, command: str) -> None:
+    (owner.directory / "sealing.key").unlink()
+
+    assert owner("key", command).fault == (
+        "This shop was never open, so it has no key yet: 'novaproxy serve' makes the first one."
+    )
+    assert not (owner.directory / "sealing.key").exists()
+    assert shop.value("SELECT count(*) FROM sealing_key") == 0
+
+
+@pytest.mark.parametrize(
+    ("mode", "is_exposed"),
+    [(0o600, False), (0o400, False), (0o640, False), (0o644, True), (0o660, True), (0o604, True), (0o666, True)],
+)
+def test_a_key_file_that_others_can_read_or_change_is_told(tmp_path: Path, mode: int, *, is_exposed: bool) -> None:
+    file = tmp_path / "sealing.key"
+    assert exposure(file) is None
+    file.write_text(SEALING_KEY_TEXT)
+    file.chmod(mode)
+
+    assert exposure(file) == (
+        f"Others than its owner can read or change the key file {file} (mode {mode:04o}): run chmod 600 on it."
+        if is_exposed
+        else None
+    )
 
 
 def test_of_two_rotations_at_once_no_key_is_lost(shop: Shop, owner: Operator) -> None:

@@ -142,6 +142,36 @@ def test_an_order_is_switched_off_and_on(common_shop: Shop, operator: Operator, 
     assert all(STAMP.fullmatch(move["created_at"]) and move["cause"] for move in shown["moves"])
 
 
+def test_a_used_up_order_is_not_switched_on(common_shop: Shop, operator: Operator, buyer: Buyer) -> None:
+    uuid = str(common_shop.order(buyer, plan="mobile", bandwidth=1).json()["uuid"])
+    operator("order", "deactivate", uuid)
+    count = "UPDATE meter SET consumed_bytes = {} FROM orders WHERE orders.id = order_id AND uuid = $1"
+    common_shop.sql(count.format("initial_bytes"), UUID(uuid))
+    refused = operator("order", "activate", uuid)
+    assert refused.fault == "All bandwidth of the order is used: switched on, it would be exhausted at once."
+    assert seen(common_shop, buyer, uuid)["status"] == "inactive"
+    common_shop.sql(count.format("initial_bytes - 1"), UUID(uuid))
+    assert operator("order", "activate", uuid).said == f"Activated the order {uuid}.\n"
+    common_shop.sql(count.format("0"), UUID(uuid))
+
+
+def test_an_order_gets_a_new_password(common_shop: Shop, operator: Operator, buyer: Buyer) -> None:
+    uuid = str(common_shop.order(buyer, plan="mobile", bandwidth=1).json()["uuid"])
+    placed, waiting = seen(common_shop, buyer, uuid), by_hand(common_shop, buyer)
+    told = operator("order", "reissue", uuid).said.splitlines()
+    now = seen(common_shop, buyer, uuid)
+    assert told == [
+        f"Issued a new password for the order {uuid}.",
+        f"Username: {placed['username']}",
+        f"Password: {now['password']}",
+    ]
+    assert now["password"] != placed["password"]
+    assert now | {"password": None} == placed | {"password": None}
+    operator("order", "deactivate", uuid)
+    assert operator("order", "reissue", uuid).status == 0
+    assert operator("order", "reissue", waiting).fault == "The order is pending: it has no password."
+
+
 def test_an_order_that_is_not_there_is_one_clear_sentence(operator: Operator) -> None:
     unknown = [
         ("order", "show", NOBODYS),
@@ -149,12 +179,13 @@ def test_an_order_that_is_not_there_is_one_clear_sentence(operator: Operator) ->
         ("order", "fail", NOBODYS, "--reason", "r"),
         ("order", "deactivate", NOBODYS),
         ("order", "activate", NOBODYS),
+        ("order", "reissue", NOBODYS),
     ]
-    assert [ran.fault for ran in operator.all(*unknown)] == [f"There is no order {NOBODYS}."] * 5
+    assert [ran.fault for ran in operator.all(*unknown)] == [f"There is no order {NOBODYS}."] * 6
 
 
 @pytest.mark.parametrize("written", ["17", "", NOBODYS[:-1], NOBODYS.replace("-", ""), f"{{{NOBODYS}}}", "x" * 3000])
-@pytest.mark.parametrize("move", ["show", "deliver", "fail", "deactivate", "activate"])
+@pytest.mark.parametrize("move", ["show", "deliver", "fail", "deactivate", "activate", "reissue"])
 def test_what_is_no_uuid_is_one_clear_sentence(move: str, written: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["order", move, written, *(["--reason", "r"] if move == "fail" else [])])
@@ -239,4 +270,6 @@ def test_a_list_is_filtered_by_what_is_shown_and_by_whose_it_is(
     assert operator(*mine, "--status", "failed").said == "No order is like that.\n"
     screen = at_terminal(operator, *mine)
     assert all(len(line) <= 80 for line in screen.lines)
+    # What was sold matters more than what it cost.
+    assert re.split(r"  +", screen.lines[0]) == ["uuid", "status", "account", "plan"]
     assert all(any(uuid in line for line in screen.lines) for uuid in (ended, *waiting))

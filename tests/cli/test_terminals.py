@@ -46,7 +46,7 @@ def test_a_table_keeps_within_the_width_and_shortens_what_matters_less(common_op
     assert re.search(r" 0  \d{4}-\d\d-\d\d \d\d:\d\d$", wide.lines[2])
     assert all(len(line) <= 80 for line in usual.lines)
     assert "…" in usual.lines[2]
-    assert usual.lines[-1] == "Too narrow for: name, created. A wider terminal shows more, --json everything."
+    assert usual.lines[-1] == "Too narrow for: name, created. A wider terminal shows more, --json all."
     assert len(narrow.lines[2]) <= 60
     assert narrow.lines[2].startswith(f"{LONG[:23]}…")
 
@@ -111,7 +111,7 @@ def held(shop: Shop) -> Iterator[threading.Event]:
 @pytest.mark.parametrize(
     ("words", "to_file", "told"),
     [
-        (("audit",), True, "of 12 invariants ..."),
+        (("audit",), True, "of 15 invariants ..."),
         (("account", "list", "--limit", "1"), False, "Reading the accounts ..."),
         (("account", "credit", "mei@example.com", "1", "--reason", "r"), False, "Waiting for the database ..."),
     ],
@@ -144,7 +144,7 @@ def test_a_pipe_gets_nothing_but_the_answer(shop: Shop, common_operator: Operato
 
 def test_the_audit_says_its_verdict(common_operator: Operator, shop: Shop) -> None:
     screen = at_terminal(common_operator, "audit")
-    assert screen.lines[-1] == "The books hold: 12 invariants, 0 breaches."
+    assert screen.lines[-1] == "The books hold: 15 invariants, 0 breaches."
     assert all(len(line) <= 80 for line in screen.lines)
     assert "\x1b[32mThe books hold" in screen.raw
     email = "unbooked@example.com"
@@ -153,7 +153,7 @@ def test_the_audit_says_its_verdict(common_operator: Operator, shop: Shop) -> No
         shop.sql("UPDATE account SET balance_cents = 500 WHERE email = $1", email)
         broken = at_terminal(common_operator, "audit")
         assert broken.status == 1
-        assert "\x1b[31mThe books do not hold: 12 invariants, 2 breaches of M1." in broken.raw
+        assert "\x1b[31mThe books do not hold: 15 invariants, 2 breaches of M1." in broken.raw
         assert broken.lines[-1] == "novaproxy: M1 is broken: 2."
     finally:
         shop.sql("UPDATE account SET balance_cents = 0 WHERE email = $1", email)

@@ -75,8 +75,21 @@ def test_the_command_teaches_where_nothing_is_asked(tmp_path: Path) -> None:
     bare, asked, version, module = Operator(tmp_path).all((), ("--help",), ("--version",), ("account",))
     assert bare.said == asked.said
     assert "novaproxy serve --demo" in bare.said
-    commands = ["serve", "catalog", "account", "token", "order", "audit", "backup", "restore", "key", "migrate", "seed"]
-    commands += ["settings", "completion"]
+    commands = [
+        "serve",
+        "gateway",
+        "catalog",
+        "upstream",
+        "account",
+        "token",
+        "order",
+        "audit",
+        "backup",
+        "restore",
+        "key",
+        "migrate",
+    ]
+    commands += ["seed", "settings", "completion"]
     assert re.findall(r"^  ([a-z]+) ", bare.said.partition("Commands:")[2], re.MULTILINE) == commands
     assert version.said == "novaproxy 0.1.0\n"
     assert "credit" in module.said

@@ -447,7 +447,7 @@ PROCESSES = (
         "dead-workers-are-replaced",
         "watch",
         "A2",
-        edit("serving/supervisor.py", ("                self._start_again(place)\n", "")),
+        edit("serving/supervisor.py", ("                self._start_again(place)\n", "                pass\n")),
         (f"{_DEMO}::test_a_worker_that_is_killed_is_replaced",),
     ),
     Guard(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from guards import edges, orders
+from guards import delivery, edges, entrance, exits, orders, usage
 from guards.guard import Guard
 from guards.schema import schema_guards
 
@@ -11,10 +11,14 @@ GROUPS: Mapping[str, Sequence[Guard]] = {
     "What a statement may read and write": orders.WRITES,
     "Rules and their order": orders.RULES,
     "When something goes wrong with an order": orders.DESK,
+    "Bytes that are lent, counted and settled": usage.BYTES,
+    "Whitelists and usage": delivery.DELIVERY,
     "Sessions, migrations, duties": edges.SESSIONS,
     "Requests": edges.REQUESTS,
     "Secrets": edges.SECRETS,
     "Processes": edges.PROCESSES,
+    "The way out": exits.EXITS,
+    "What strangers say to the gateway": entrance.ENTRANCE,
     "The database's own promises": tuple(schema_guards()),
 }
 

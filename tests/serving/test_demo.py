@@ -60,6 +60,9 @@ def test_the_first_start_says_what_takes_long_and_invites_to_an_order(demo: Serv
     assert "  Account  demo@example.com, balance 1000.00 USD" in lines
     answer = pasted(demo)
     assert (answer.status_code, answer.json()["status"]) == (201, "active")
+    # Pasted twice by mistake it is still one order.
+    again = pasted(demo)
+    assert (again.status_code, again.json()["uuid"]) == (201, answer.json()["uuid"])
     assert demo.get("/ready").status_code == 200
 
 
@@ -102,7 +105,11 @@ def test_ctrl_c_ends_everything_and_the_next_start_finds_it_again(
     assert demo.said.splitlines()[-1] == "NovaProxy has ended."
     assert no_process_left(demo, workers, directory / "novaproxy-data")
     started_at = time.monotonic()
+    key_file = directory / "novaproxy-data" / "sealing.key"
+    key_file.chmod(0o644)
     with served(operator, "--demo", "--port", str(address.port), "--workers", "2") as again:
+        assert f"can read or change the key file {key_file} (mode 0644)" in again.log.read_text()
+        key_file.chmod(0o600)
         assert time.monotonic() - started_at < 10
         assert "Making" not in again.said
         assert again.token == token

@@ -97,6 +97,7 @@ def test_the_table_is_what_the_operator_is_told() -> None:
         "expire orders": (1, False),
         "audit the books": (900, False),
         "audit what is new": (60, False),
+        "charge lost gateways": (30, False),
         "read the figures": (10, True),
     }
     locks = [duty.lock for duty in duties(Metrics("0")) if duty.lock is not None]

@@ -33,6 +33,7 @@ _GROUPS = {
     "order": "orders",
     "key": "keys",
     "seed": "seed",
+    "upstream": "upstreams",
 }
 
 

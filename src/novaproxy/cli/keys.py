@@ -7,7 +7,7 @@ from novaproxy.cli.tables import Column, print_table
 from novaproxy.cli.terminal import Progress
 from novaproxy.cli.usage import TaughtCommand, examples, group
 from novaproxy.credentials.keys import Keys, put_in_front, sealing_keys
-from novaproxy.credentials.rotation import hold_rotation, is_in_use
+from novaproxy.credentials.rotation import has_keys, hold_rotation, is_in_use
 from novaproxy.credentials.seal import SealBroken, fingerprint, installation_keys, registered_sealer, shown
 from novaproxy.database.pool import SoleConnection
 from novaproxy.errors import OperatorError
@@ -89,6 +89,7 @@ def rotate() -> None:
 
     async def rotated(connection: SoleConnection) -> Keys:
         async with hold_rotation(connection):
+            await _check_served(connection)
             # A file that is not this shop's, or lacks a key, is not made longer.
             keys = await installation_keys(connection, None, given.key_file)
             if not await is_in_use(connection, keys):
@@ -114,6 +115,7 @@ def reseal() -> None:
     progress = Progress("Looking for passwords under older keys ...")
 
     async def run_through(connection: SoleConnection) -> tuple[Resealed, list[KeyUse], Keys]:
+        await _check_served(connection)
         keys = await installation_keys(connection, given.sealing_key, given.key_file)
         if not await is_in_use(connection, keys):
             raise OperatorError(
@@ -139,6 +141,16 @@ def reseal() -> None:
             "with that key; run it again."
         )
     _tell_removable(keys)
+
+
+async def _check_served(connection: SoleConnection) -> None:
+    """Check that there is a key to follow; a command about keys makes no first one.
+
+    Raises:
+        OperatorError: the shop was never open.
+    """
+    if not await has_keys(connection):
+        raise OperatorError("This shop was never open, so it has no key yet: 'novaproxy serve' makes the first one.")
 
 
 def _tell_removable(keys: Keys) -> None:

@@ -27,9 +27,9 @@ def orders_shape(currency: str | None, *, is_filtered: bool) -> Shape[OrderRow]:
         (
             Column("uuid"),
             Column("status", paint=STATUS_PAINT),
-            Column("account", least=20),
-            Column("plan", rank=2, least=10),
-            money_column("net", currency, rank=1),
+            Column("account", least=16),
+            Column("plan", rank=1, least=10),
+            money_column("net", currency, rank=2),
             Column("created", is_time=True, rank=3),
         ),
         lambda order: (
@@ -135,4 +135,5 @@ def _traffic(order: OrderRow) -> str:
     used = text_cents(order.consumed_bytes * 100 // GIGABYTE)
     if order.initial_bytes is None:
         return f"{used} GB used, unmetered"
-    return f"{used} of {order.initial_bytes // GIGABYTE} GB used"
+    left_bytes = order.initial_bytes - order.consumed_bytes
+    return f"{used} of {order.initial_bytes // GIGABYTE} GB used, {left_bytes} bytes left"

@@ -10,24 +10,32 @@ from uuid import UUID
 import typer
 
 from novaproxy.accounts.store import checked_text, find_account
-from novaproxy.catalog.store import read_currency
+from novaproxy.catalog.store import read_currency, read_listing
 from novaproxy.cli.accounts import ACTOR, LONGEST_REASON
 from novaproxy.cli.change import Answer, answered, change, nothing
 from novaproxy.cli.database import run, settings
 from novaproxy.cli.lists import All, AsJson, Limit, Wish, print_list
 from novaproxy.cli.order_pages import orders_shape, print_order, print_order_json
+from novaproxy.cli.output import print_json
 from novaproxy.cli.shown import with_currency
 from novaproxy.cli.tables import text_of
 from novaproxy.cli.terminal import Progress
+from novaproxy.cli.traffic import print_usage, print_whitelist
 from novaproxy.cli.usage import TaughtCommand, examples, group
 from novaproxy.credentials.issue import LENGTH
 from novaproxy.credentials.seal import KeyNotGiven, SealBroken, Sealer, using_sealer
 from novaproxy.database.pool import SoleConnection
-from novaproxy.errors import OperatorError
+from novaproxy.errors import OperatorError, Refusal
 from novaproxy.ledger.store import Entry, read_order_entries
 from novaproxy.orders import moving
 from novaproxy.orders.model import OrderStatus
 from novaproxy.orders.overview import MoveRow, OrderRow, find_order, find_plan_id, list_orders, read_moves
+from novaproxy.usage.period import Interval
+from novaproxy.usage.reading import Usage, read_usage, shown_usage
+from novaproxy.whitelist.model import Address, ListedAddress, ListingOrder
+from novaproxy.whitelist.rules import read_address
+from novaproxy.whitelist.store import add_address, lock_order, read_addresses, remove_address
+from novaproxy.whitelist.store import find_order as find_listing_order
 
 app = group(
     "Orders, and what the operator does with them.",
@@ -111,6 +119,95 @@ def show(
         print_order_json(order, moves, entries, opened)
     else:
         print_order(order, moves, entries, opened, currency)
+
+
+@app.command(
+    "usage",
+    cls=TaughtCommand,
+    epilog=examples(
+        f"novaproxy order usage {_EXAMPLE}",
+        f"novaproxy order usage {_EXAMPLE} --interval day",
+        f"novaproxy order usage {_EXAMPLE} \\\n      --from 2026-01-04 --to 2026-01-05T12:00:00Z --json",
+    ),
+)
+def usage(
+    uuid: Uuid,
+    interval: Annotated[
+        Interval | None,
+        typer.Option(
+            "--interval",
+            metavar="I",
+            help=f"Of how long a row tells: {' or '.join(Interval)}; else hour.",
+            show_default=False,
+        ),
+    ] = None,
+    begins: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="TIME",
+            help="Where it begins, such as 2026-01-04 or 2026-01-04T21:00:00Z; else a day before the end, or, by days, "
+            "with the order.",
+        ),
+    ] = None,
+    ends: Annotated[
+        str | None, typer.Option("--to", metavar="TIME", help="Where it ends, itself no part of it; else now.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what passed through the proxy of an order."""
+    number = _uuid(uuid)
+    asked = {"interval": interval, "from": begins, "to": ends}
+    query = {name: value for name, value in asked.items() if value is not None}
+
+    async def found(connection: SoleConnection) -> Usage:
+        try:
+            used = await read_usage(connection, number, None, query)
+        except Refusal as refusal:
+            raise OperatorError(refusal.sentence) from refusal
+        if used is None:
+            raise _unknown(number)
+        return used
+
+    used = run(found)
+    if as_json:
+        print_json(shown_usage(used))
+    else:
+        print_usage(used)
+
+
+@app.command(
+    "whitelist",
+    cls=TaughtCommand,
+    epilog=examples(
+        f"novaproxy order whitelist {_EXAMPLE}",
+        f"novaproxy order whitelist {_EXAMPLE} \\\n      --add 203.0.113.7",
+    ),
+)
+def whitelist(
+    uuid: Uuid,
+    adds: Annotated[
+        str | None, typer.Option("--add", metavar="ADDRESS", help="Put this address on it.", show_default=False)
+    ] = None,
+    removes: Annotated[
+        str | None, typer.Option("--remove", metavar="ADDRESS", help="Take this address off it.", show_default=False)
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show or change the addresses that need no password.
+
+    The rules are those of the buyer: an address is on one order at each port.
+    """
+    number = _uuid(uuid)
+    if adds is not None and removes is not None:
+        raise OperatorError("Say either --add or --remove, not both.")
+    if adds is not None:
+        _add_address(number, adds)
+    elif removes is not None:
+        _remove_address(number, removes)
+    else:
+        listed = run(lambda connection: _listed(connection, number))
+        print_whitelist(listed, as_json=as_json)
 
 
 @app.command(
@@ -199,6 +296,29 @@ def activate(uuid: Uuid) -> None:
     _switch(moving.activate, _uuid(uuid), "Activated")
 
 
+@app.command("reissue", cls=TaughtCommand, epilog=examples(f"novaproxy order reissue {_EXAMPLE}"))
+def reissue(uuid: Uuid) -> None:
+    """Issue a new password for an order.
+
+    What is open with the old one is cut within two seconds; who is let in by his
+    address stays. The username is kept.
+    """
+    number = _uuid(uuid)
+
+    async def reissued(connection: SoleConnection, sealer: Sealer) -> Answer:
+        done = await moving.reissue(connection, number, sealer)
+        return answered(
+            f"Issued a new password for the order {number}.", f"Username: {done.username}", f"Password: {done.password}"
+        )
+
+    change(
+        _sealer,
+        reissued,
+        look=_look(number),
+        unmade="The password stays the one it was: what was printed opens nothing.",
+    )
+
+
 def _switch(move: Callable[[SoleConnection, UUID, str], Awaitable[None]], number: UUID, done: str) -> None:
     async def switched(connection: SoleConnection, _nothing: None) -> Answer:
         await move(connection, number, ACTOR)
@@ -277,3 +397,58 @@ async def _opened(connection: SoleConnection, order: OrderRow) -> str | None:
         return (await _sealer(connection)).opened(order.password_sealed, order.uuid, order.sealing_key_id)
     except (KeyNotGiven, SealBroken) as error:
         raise OperatorError(f"{error}.") from error
+
+
+async def _listed(connection: SoleConnection, number: UUID) -> list[ListedAddress]:
+    return await read_addresses(connection, _found(await find_listing_order(connection, number, None), number).id)
+
+
+def _add_address(number: UUID, written: str) -> None:
+    address = _address(written)
+
+    async def added(connection: SoleConnection, _nothing: None) -> Answer:
+        order = _found(await lock_order(connection, number, None), number)
+        try:
+            listed, is_new = await add_address(connection, await read_listing(connection), order, address)
+        except Refusal as refusal:
+            raise OperatorError(refusal.sentence) from refusal
+        if is_new:
+            return answered(f"Listed {listed.address} for the order {number}.")
+        return answered(f"{listed.address} was listed for the order {number} before: nothing changed.")
+
+    change(nothing, added, look=_look_at_whitelist(number))
+
+
+def _remove_address(number: UUID, written: str) -> None:
+    address = _address(written)
+
+    async def removed(connection: SoleConnection, _nothing: None) -> Answer:
+        order = _found(await find_listing_order(connection, number, None), number)
+        try:
+            await remove_address(connection, order, address)
+        except Refusal as refusal:
+            raise OperatorError(refusal.sentence) from refusal
+        return answered(f"Took {address} off the whitelist of the order {number}.")
+
+    change(nothing, removed, look=_look_at_whitelist(number))
+
+
+def _look_at_whitelist(number: UUID) -> str:
+    return f"'novaproxy order whitelist {number}' shows it"
+
+
+def _address(written: str) -> Address:
+    try:
+        return read_address(written.strip())
+    except Refusal as refusal:
+        raise OperatorError(refusal.sentence) from refusal
+
+
+def _found(order: ListingOrder | None, number: UUID) -> ListingOrder:
+    if order is None:
+        raise _unknown(number)
+    return order
+
+
+def _unknown(number: UUID) -> OperatorError:
+    return OperatorError(f"There is no order {number}.")

@@ -161,7 +161,7 @@ class Table:
         """Tell a person which columns did not fit."""
         gone = [column.name for place, column in enumerate(self._columns) if place not in self._fit.places]
         if gone:
-            hint(f"Too narrow for: {', '.join(gone)}. A wider terminal shows more, --json everything.")
+            hint(f"Too narrow for: {', '.join(gone)}. A wider terminal shows more, --json all.")
 
     def _texts(self, row: Sequence[Cell]) -> list[str]:
         return [text_of(cell, is_brief=self._columns_wide is not None) for cell in row]

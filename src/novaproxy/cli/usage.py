@@ -43,7 +43,9 @@ class Commands(TyperGroup):
 
     ORDER = (
         "serve",
+        "gateway",
         "catalog",
+        "upstream",
         "account",
         "token",
         "order",

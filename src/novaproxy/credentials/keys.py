@@ -4,6 +4,7 @@ import base64
 import binascii
 import os
 import re
+import stat
 from pathlib import Path
 from typing import TypeAlias
 
@@ -14,6 +15,9 @@ KEY_BYTES = 32
 
 Keys: TypeAlias = tuple[bytes, ...]
 """The keys of an installation: the first seals, all of them open."""
+
+_RIGHTS_OF_OTHERS = 0o037
+"""To write for the group, anything for everybody else."""
 
 _BETWEEN = re.compile(r"[,\n]")
 
@@ -99,6 +103,20 @@ def put_in_front(path: Path) -> Keys:
     except OSError as error:
         raise _unwritable(path, error) from error
     return keys
+
+
+def exposure(path: Path) -> str | None:
+    """Return what is wrong with the rights of a key file, None where there is none, or nothing is wrong with it.
+
+    The group may read it, as that of a backup does.
+    """
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return None
+    if not mode & _RIGHTS_OF_OTHERS:
+        return None
+    return f"Others than its owner can read or change the key file {path} (mode {mode:04o}): run chmod 600 on it."
 
 
 def _drafted(path: Path, keys: Keys) -> Path:

@@ -25,3 +25,9 @@ async def is_in_use(connection: Connection, keys: Keys) -> bool:
         "SELECT EXISTS (SELECT FROM sealing_key WHERE fingerprint = $1)", fingerprint(keys[0])
     )
     return known
+
+
+async def has_keys(connection: Connection) -> bool:
+    """Return whether a service of this shop was ever started."""
+    known: bool = await connection.fetchval("SELECT EXISTS (SELECT FROM sealing_key)")
+    return known

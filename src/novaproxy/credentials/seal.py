@@ -127,7 +127,7 @@ async def _known_keys(connection: Connection, configured: str | None, path: Path
     is_first = not await connection.fetchval("SELECT EXISTS (SELECT FROM sealing_key)")
     keys = sealing_keys(configured, path, is_first=is_first)
     if not is_first and not await _ids(connection, keys):
-        raise _another_key()
+        raise await _another_key(connection)
     return keys
 
 
@@ -170,7 +170,7 @@ async def registered_sealer(connection: Connection, *keys: bytes) -> Sealer:
             await connection.execute("SELECT pg_advisory_xact_lock($1)", _ADVISORY_LOCK)
             ids = await _ids(connection, keys)
             if not ids and await connection.fetchval("SELECT EXISTS (SELECT FROM sealing_key)"):
-                raise _another_key()
+                raise await _another_key(connection)
             if first not in ids:
                 ids[first] = await connection.fetchval(
                     "INSERT INTO sealing_key (fingerprint) VALUES ($1) RETURNING id", first
@@ -187,8 +187,11 @@ async def _ids(connection: Connection, keys: Iterable[bytes]) -> dict[bytes, int
     return {row["fingerprint"]: row["id"] for row in rows}
 
 
-def _another_key() -> OperatorError:
+async def _another_key(connection: Connection) -> OperatorError:
+    """Return what is said where none of the keys is one of this database's, of which the newest few are named."""
+    rows = await connection.fetch("SELECT fingerprint FROM sealing_key ORDER BY id DESC LIMIT 3")
+    names = " or ".join(shown(row["fingerprint"]) for row in rows)
     return OperatorError(
-        "This is not the key that the database's proxy passwords were sealed with: "
+        f"This is not the key that the database's proxy passwords were sealed with, which is {names}: "
         "bring back the key file of this installation, or set NOVAPROXY_SEALING_KEY to its content.",
     )

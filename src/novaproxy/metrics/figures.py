@@ -5,17 +5,16 @@ quarter of a second later, many at once; one that is killed takes that quarter o
 """
 
 import asyncio
-import os
 from bisect import bisect_left
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from novaproxy.metrics.sharing import Shared
+from novaproxy.metrics.sharing import Shared, share
 
 WRITE_SECONDS = 0.25
 """How long what was noted may wait for its writing."""
@@ -59,7 +58,7 @@ class Metrics:
     def __init__(self, version: str, shared: Shared | None = None) -> None:
         self._shared = shared
         self._registry = CollectorRegistry()
-        _share(shared)
+        share(shared)
         self._make_request_figures()
         self._make_order_figures()
         self._make_shop_figures()
@@ -252,15 +251,3 @@ class Metrics:
         everybody = CollectorRegistry()
         MultiProcessCollector(everybody, str(self._shared.directory))  # type: ignore[no-untyped-call]  # the library's
         return generate_latest(everybody)
-
-
-def _share(shared: Shared | None) -> None:
-    """Choose where the figures made from now on are kept; the library knows this by the process, not by the registry.
-
-    A file is named for the process's place instead of its number, which another process has after a restart.
-    """
-    if shared is None:
-        values.ValueClass = values.MutexValue
-        return
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(shared.directory)
-    values.ValueClass = values.MultiProcessValue(lambda: shared.place)  # type: ignore[no-untyped-call]  # the library's

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import gettempdir, mkdtemp
 
+from prometheus_client import values
+
 _PREFIX = "novaproxy-metrics-"
 _ABANDONED_SECONDS = 60.0
 _WAITING = "gauge_livesum"
@@ -31,6 +33,18 @@ class Shared:
 
     directory: Path
     place: str
+
+
+def share(shared: Shared | None) -> None:
+    """Choose where the figures made from now on are kept; the library knows this by the process, not by the registry.
+
+    A file is named for the process's place instead of its number, which another process has after a restart.
+    """
+    if shared is None:
+        values.ValueClass = values.MutexValue
+        return
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(shared.directory)
+    values.ValueClass = values.MultiProcessValue(lambda: shared.place)  # type: ignore[no-untyped-call]  # the library's
 
 
 class SharedDirectory:

@@ -6,16 +6,19 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import msgspec
 import structlog
 
 from novaproxy.database.pool import Target
 from novaproxy.errors import OperatorError
-from novaproxy.serving.handover import DRAIN_SECONDS, DutyOrders, WorkerOrders
-from novaproxy.settings import Limits, LogFormat
+from novaproxy.serving.handover import DRAIN_SECONDS, DutyOrders, GatewayOrders, WorkerOrders
+from novaproxy.settings import GatewaySettings, Limits, LogFormat
+from novaproxy.usage.witness import Witness
 
 START_SECONDS = 30.0
 KILL_SECONDS = DRAIN_SECONDS + 3.0
@@ -28,12 +31,25 @@ log = structlog.get_logger("novaproxy.supervisor")
 
 
 @dataclass(frozen=True, slots=True)
+class Delivery:
+    """How gateways are run: *demo* is where the demo page is served, None where there is none."""
+
+    settings: GatewaySettings
+    counters_dir: Path
+    demo: socket.socket | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
-    """What all processes of a service are told; *metrics_token* opens ``/metrics`` from elsewhere."""
+    """What all processes of a service are told; *metrics_token* opens ``/metrics`` from elsewhere.
+
+    Without a *listener* no orders are taken, without *delivery* no proxies are served.
+    """
 
     target: Target
     sealing_keys: tuple[bytes, ...] = field(repr=False)
-    listener: socket.socket
+    listener: socket.socket | None
+    delivery: Delivery | None = None
     log_format: LogFormat = LogFormat.LOGFMT
     metrics_token: str | None = field(default=None, repr=False)
     has_access_log: bool = False
@@ -42,10 +58,14 @@ class Service:
 
 @dataclass(slots=True)
 class Child:
-    """A process, and the pipe whose end tells it that the supervisor is gone. *name* is what faults call it."""
+    """A process, and the pipe whose end tells it that the supervisor is gone. *name* is what faults call it.
+
+    *witness* has the pipes of a gateway, and tells after its end what it was in the middle of.
+    """
 
     name: str
     process: "subprocess.Popen[bytes]"
+    witness: Witness | None = None
 
     def hand_over(self, orders: DutyOrders) -> None:
         """Give it its orders.
@@ -90,6 +110,9 @@ class Child:
             # What it did not read is still buffered where it died at its start.
             with suppress(BrokenPipeError):
                 self.process.stdin.close()
+        if self.witness is not None:
+            self.witness.testify()
+            self.witness = None
 
     def discard(self) -> None:
         """Kill it: its start went wrong."""
@@ -116,14 +139,12 @@ def started_worker(service: Service, place: str, directory: str | None) -> Child
     Raises:
         OperatorError: it ended at once, or took too long.
     """
-    ready, ready_end = os.pipe()
-    descriptors = (service.listener.fileno(), ready_end)
-    try:
-        try:
-            worker = _launched("An API worker", "novaproxy.serving.worker", descriptors)
-        finally:
-            os.close(ready_end)
-        orders = WorkerOrders(
+    if service.listener is None:
+        raise AssertionError("a worker has something to listen on")
+    listener = service.listener.fileno()
+
+    def orders(ready: int) -> WorkerOrders:
+        return WorkerOrders(
             database=dict(service.target),
             log_format=service.log_format,
             metrics_directory=directory,
@@ -132,18 +153,68 @@ def started_worker(service: Service, place: str, directory: str | None) -> Child
             metrics_token=service.metrics_token,
             has_access_log=service.has_access_log,
             limits=service.limits,
-            listener=descriptors[0],
-            ready=ready_end,
+            listener=listener,
+            ready=ready,
         )
+
+    return _started_ready("An API worker", "novaproxy.serving.worker", (listener,), orders)
+
+
+def started_gateway(service: Service, place: str, directory: str | None) -> Child:
+    """Start a gateway and return it once it has tried to listen; *directory* as for a worker.
+
+    Raises:
+        OperatorError: it ended at once, or took too long.
+    """
+    delivery = service.delivery
+    if delivery is None:
+        raise AssertionError("a gateway has something to deliver")
+    demo = delivery.demo.fileno() if delivery.demo else -1
+    witness = Witness(delivery.counters_dir)
+
+    def orders(ready: int) -> GatewayOrders:
+        return GatewayOrders(
+            database=dict(service.target),
+            log_format=service.log_format,
+            metrics_directory=directory,
+            place=place,
+            sealing_keys=service.sealing_keys,
+            settings=delivery.settings,
+            counters_directory=str(delivery.counters_dir),
+            witness=witness.number,
+            pipes=tuple(witness.pipes),
+            demo=demo,
+            ready=ready,
+        )
+
+    descriptors = witness.descriptors if delivery.demo is None else (*witness.descriptors, demo)
+    return _started_ready("A gateway", "novaproxy.serving.gateway", descriptors, orders, witness)
+
+
+def _started_ready(
+    name: str,
+    module: str,
+    descriptors: tuple[int, ...],
+    orders: Callable[[int], DutyOrders],
+    witness: Witness | None = None,
+) -> Child:
+    """Start a process that inherits *descriptors*, hand its orders over, and wait until it says that it is ready."""
+    ready, ready_end = os.pipe()
+    try:
         try:
-            worker.hand_over(orders)
-            worker.wait_until_ready(ready)
+            child = _launched(name, module, (*descriptors, ready_end))
+            child.witness = witness
+        finally:
+            os.close(ready_end)
+        try:
+            child.hand_over(orders(ready_end))
+            child.wait_until_ready(ready)
         except BaseException:
-            worker.discard()
+            child.discard()
             raise
     finally:
         os.close(ready)
-    return worker
+    return child
 
 
 def started_duties(service: Service, place: str, directory: str | None) -> Child:

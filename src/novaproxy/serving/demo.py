@@ -11,7 +11,7 @@ from typing import Any
 from novaproxy.accounts.asking import token_hash
 from novaproxy.accounts.store import AccountRow, create_account, create_token, find_account
 from novaproxy.catalog.file import demo_text
-from novaproxy.catalog.model import Catalog, Duration, Option, Plan
+from novaproxy.catalog.model import Catalog, Delivery, Duration, Option, Plan
 from novaproxy.catalog.rules import asked_options, bandwidth_price_cents, duration_price_cents
 from novaproxy.catalog.store import lock_for_apply, read_listing
 from novaproxy.catalog.update import apply_file
@@ -34,13 +34,15 @@ Order = dict[str, Any]
 class Demo:
     """What the visitor of the demo shop needs.
 
-    *balance* has its currency; *order* is one that his balance pays, None where the catalog has none.
+    *balance* has its currency; *order* is one that his balance pays, None where the catalog has none; *proxy* is where
+    that order's HTTP proxy is, None where its plan has none.
     """
 
     email: str
     balance: str
     token: str
     order: Order | None
+    proxy: str | None
 
 
 async def opened_demo(connection: SoleConnection, token_file: Path) -> Demo:
@@ -62,7 +64,8 @@ async def opened_demo(connection: SoleConnection, token_file: Path) -> Demo:
     if token != kept:
         _keep(token_file, token)
     balance = f"{text_cents(balance_cents)} {catalog.currency}"
-    return Demo(EMAIL, balance, token, example_order(catalog, balance_cents))
+    order = example_order(catalog, balance_cents)
+    return Demo(EMAIL, balance, token, order, _proxy_of(catalog, order))
 
 
 async def _account(connection: SoleConnection) -> AccountRow:
@@ -127,6 +130,18 @@ def example_order(catalog: Catalog, balance_cents: int) -> Order | None:
     plans = sorted((plan for plan in catalog.plans if plan.active), key=lambda plan: bool(plan.max_orders_per_account))
     examples = (example for plan in plans for example in _examples(plan))
     return next((order for order, gross_cents in examples if gross_cents <= balance_cents), None)
+
+
+def _proxy_of(catalog: Catalog, order: Order | None) -> str | None:
+    """Return host and port of the HTTP proxy that *order* buys."""
+    protocols = [
+        protocol
+        for plan in catalog.plans
+        if order is not None and plan.slug == order["plan"] and plan.delivery is Delivery.GATEWAY
+        for protocol in plan.protocols
+        if protocol.code == "http"
+    ]
+    return f"{protocols[0].host}:{protocols[0].port}" if protocols else None
 
 
 def _examples(plan: Plan) -> Iterator[tuple[Order, int]]:

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from novaproxy.settings import Limits, LogFormat
+from novaproxy.settings import GatewaySettings, Limits, LogFormat
 
 DRAIN_SECONDS = 8
 """How long answers under way may take once a worker is to end."""
@@ -33,4 +33,21 @@ class WorkerOrders(DutyOrders, frozen=True, kw_only=True):
     has_access_log: bool
     limits: Limits | None
     listener: int
+    ready: int
+
+
+class GatewayOrders(DutyOrders, frozen=True, kw_only=True):
+    """What the supervisor tells a gateway.
+
+    *counters_directory* is where its counter file is kept, under the number *witness*. *pipes* are inherited ends (for
+    reading, for writing) that the supervisor has too. *demo* is an inherited socket that the demo page is served on, -1
+    where there is none; *ready* as for a worker.
+    """
+
+    sealing_keys: tuple[bytes, ...]
+    settings: GatewaySettings
+    counters_directory: str
+    witness: int
+    pipes: tuple[tuple[int, int], ...]
+    demo: int
     ready: int

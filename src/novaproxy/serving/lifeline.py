@@ -6,9 +6,10 @@ the end of the supervisor, however it died.
 
 import asyncio
 import os
+import resource
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -61,3 +62,11 @@ def ended_with_supervisor(orders: DutyOrders, end: Callable[[], None]) -> Iterat
         loop.remove_reader(_INPUT)
         if is_orphan and orders.metrics_directory:
             remove_directory(Path(orders.metrics_directory))
+
+
+def take_all_descriptors() -> None:
+    """Allow as many connections as the system does; the usual soft limit is for programs with few files."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # macOS names no number where it means none, and takes none back.
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

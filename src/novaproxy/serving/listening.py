@@ -3,6 +3,7 @@
 import errno
 import socket
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from novaproxy.errors import OperatorError
@@ -62,6 +63,40 @@ class Listener:
             )
         reason = error.strerror if isinstance(error, OSError) else "this is no host name"
         return OperatorError(f"Cannot listen on '{self.host[:100]}' port {self.port}: {reason}.")
+
+
+def check_proxy_ports(host: str, ports: Iterable[int]) -> None:
+    """Check that nobody else has the ports of the catalog; one that sells proxies and serves none is no use.
+
+    Raises:
+        OperatorError: some are in use, or *host* is none of this machine's.
+    """
+    deadline = time.monotonic() + PORT_SECONDS
+    faults = []
+    for port in ports:
+        while True:
+            try:
+                # Without SO_REUSEPORT: of two shops on one port each would get half of the other's customers.
+                _bound(host, port).close()
+            except (OSError, UnicodeError) as error:
+                in_use = getattr(error, "errno", None) == errno.EADDRINUSE
+                if in_use and time.monotonic() <= deadline:
+                    time.sleep(0.1)
+                    continue
+                faults.append(_proxy_port_fault(host, port, error))
+            break
+    if faults:
+        raise OperatorError(*faults)
+
+
+def _proxy_port_fault(host: str, port: int, error: Exception) -> str:
+    if getattr(error, "errno", None) == errno.EADDRINUSE:
+        return (
+            f"Port {port} of {host}, one of the catalog's protocols, is in use: name another one in the catalog, "
+            "set NOVAPROXY_GATEWAY_HOST, or set NOVAPROXY_GATEWAY=off to take orders alone."
+        )
+    reason = error.strerror if isinstance(error, OSError) else "this is no host name"
+    return f"The gateway cannot listen on '{host[:100]}' port {port}: {reason}."
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -1,4 +1,4 @@
-"""The supervisor: database, migrations, workers, duties; started in this order, ended in reverse, drained.
+"""The supervisor: database, migrations, workers, gateways, duties; started in this order, ended in reverse, drained.
 
 What dies is started again; what dies again and again ends the service with a clear word.
 """
@@ -13,9 +13,10 @@ import structlog
 from novaproxy.database.embedded import EmbeddedPostgres
 from novaproxy.errors import OperatorError
 from novaproxy.metrics.sharing import SharedDirectory
-from novaproxy.serving.children import KILL_SECONDS, Child, Service, started_duties, started_worker
+from novaproxy.serving.children import KILL_SECONDS, Child, Service, started_duties, started_gateway, started_worker
 
 _DUTIES = "duties"
+_GATEWAY = "gateway"
 _DEATHS = 5
 _DEATHS_SECONDS = 30.0
 _TICK_SECONDS = 0.25
@@ -25,11 +26,15 @@ log = structlog.get_logger("novaproxy.supervisor")
 
 @dataclass(slots=True)
 class Supervisor:
-    """Keeps *workers* workers and the duties of *service*, and the embedded database alive."""
+    """Keeps the processes of *service* and the embedded database alive.
+
+    *workers* take orders, *gateways* serve proxies; the duties are kept where there are workers.
+    """
 
     service: Service
     server: EmbeddedPostgres | None
     workers: int
+    gateways: int
     _running: dict[str, Child] = field(default_factory=dict)
     _figures: SharedDirectory | None = None
     _deaths: deque[float] = field(default_factory=deque)
@@ -42,7 +47,9 @@ class Supervisor:
         Raises:
             OperatorError: something died again and again, or could not be started again.
         """
-        places = [*map(str, range(self.workers)), _DUTIES]
+        places = [*map(str, range(self.workers)), *(f"{_GATEWAY}{number}" for number in range(self.gateways))]
+        if self.workers:
+            places.append(_DUTIES)
         try:
             self._share_figures(places)
             for place in places:
@@ -73,7 +80,11 @@ class Supervisor:
             self._figures = None
 
     def _start(self, place: str) -> None:
-        start = started_duties if place == _DUTIES else started_worker
+        start = started_worker
+        if place == _DUTIES:
+            start = started_duties
+        elif place.startswith(_GATEWAY):
+            start = started_gateway
         self._running[place] = start(self.service, place, str(self._figures.path) if self._figures else None)
 
     def _start_again(self, place: str) -> None:
@@ -89,12 +100,20 @@ class Supervisor:
             log.error("the database died; starting it again")
             self._count_death("The database")
             self.server.revive()
-        for place, child in self._running.items():
-            if (status := child.process.poll()) is not None:
-                log.error("a process died; starting another", process=child.name, pid=child.process.pid, status=status)
-                self._count_death(child.name)
-                child.wait(0)
+        dead = [place for place, child in self._running.items() if child.process.poll() is not None]
+        # All of them first: who starts settles what the dead have counted, to the last byte only after this.
+        for place in dead:
+            child = self._running[place]
+            status = child.process.returncode
+            log.error("a process died; starting another", process=child.name, pid=child.process.pid, status=status)
+            self._count_death(child.name)
+            child.wait(0)
+        for place in dead:
+            try:
                 self._start_again(place)
+            except OperatorError as error:
+                # Whoever is killed at his start is started again: looked at, and counted, at the next tick.
+                log.error("a process could not be started", process=self._running[place].name, error=str(error))
 
     def _count_death(self, what: str) -> None:
         now = time.monotonic()
@@ -105,7 +124,8 @@ class Supervisor:
             raise OperatorError(f"{what} died again and again; the service ends. The log above says why.")
 
     def _end(self) -> None:
-        self.service.listener.close()
+        if self.service.listener is not None:
+            self.service.listener.close()
         deadline = time.monotonic() + KILL_SECONDS
         for child in self._running.values():
             child.end()

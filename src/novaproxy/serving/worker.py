@@ -6,7 +6,6 @@ However the supervisor ends, the worker answers what is under way and ends too.
 import asyncio
 import contextlib
 import os
-import resource
 import socket
 from collections.abc import Iterator
 from functools import partial
@@ -19,7 +18,7 @@ from novaproxy.http.crowd import Crowd
 from novaproxy.http.edge import Edge
 from novaproxy.http.protocol import BoundedHttp
 from novaproxy.serving.handover import DRAIN_SECONDS, WorkerOrders
-from novaproxy.serving.lifeline import ended_with_supervisor, read_orders, shared_figures
+from novaproxy.serving.lifeline import ended_with_supervisor, read_orders, shared_figures, take_all_descriptors
 from novaproxy.serving.logs import configure_logs, log_crashes
 
 _BACKLOG = 2_048
@@ -73,14 +72,6 @@ def _config(shop: Edge) -> uvicorn.Config:
     )
 
 
-def _take_all_descriptors() -> None:
-    """Allow as many connections as the system does; the usual soft limit is for programs with few files."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    # macOS names no number where it means none, and takes none back.
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
 def main() -> None:
     """Serve until told to end."""
     orders = read_orders(WorkerOrders)
@@ -88,7 +79,7 @@ def main() -> None:
         return
     configure_logs(orders.log_format)
     log_crashes()
-    _take_all_descriptors()
+    take_all_descriptors()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(orders))
 

@@ -1,0 +1,69 @@
+"""The figures of a gateway: what it carries, and whom it refuses."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from novaproxy.metrics.sharing import Shared, share
+
+
+class GatewayFigures:
+    """All figures of one gateway process; with *shared* they are added to those of the other processes.
+
+    Labels are bounded: entrances, reasons and upstreams are those of the code and the catalog.
+    """
+
+    def __init__(self, shared: Shared | None = None) -> None:
+        share(shared)
+        registry = CollectorRegistry()
+        self._tunnels = Gauge(
+            "novaproxy_gateway_tunnels",
+            "Connections of customers that are open through the gateways now.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self._opened = Counter(
+            "novaproxy_gateway_connections",
+            "Connections of customers that reached their target, by entrance.",
+            ("entrance",),
+            registry=registry,
+        )
+        self._refused = Counter(
+            "novaproxy_gateway_refusals",
+            "Connections that were refused, by the reason that X-Error-Code tells.",
+            ("reason",),
+            registry=registry,
+        )
+        self._bytes = Counter(
+            "novaproxy_gateway_bytes",
+            "Payload between customers and gateways, as it is charged, by direction.",
+            ("direction",),
+            registry=registry,
+        )
+        self._upstream_up = Gauge(
+            "novaproxy_upstream_up",
+            "1 where the newest check reached the upstream, else 0.",
+            ("upstream",),
+            registry=registry,
+            multiprocess_mode="mostrecent",
+        )
+        self._open = 0
+
+    def opened(self, entrance: str) -> None:
+        """Note a connection that reached its target."""
+        self._opened.labels(entrance).inc()
+        self._open += 1
+        self._tunnels.set(self._open)
+
+    def ended(self, up_bytes: int, down_bytes: int) -> None:
+        """Note its end, and what passed."""
+        self._bytes.labels("up").inc(up_bytes)
+        self._bytes.labels("down").inc(down_bytes)
+        self._open -= 1
+        self._tunnels.set(self._open)
+
+    def refused(self, reason: str) -> None:
+        """Note a connection that was refused."""
+        self._refused.labels(reason).inc()
+
+    def set_upstream(self, name: str, *, is_up: bool) -> None:
+        """Tell whether an upstream is reached."""
+        self._upstream_up.labels(name).set(is_up)
