@@ -48,7 +48,7 @@ def running_shop(data_dir: Path) -> Iterator[RunningShop]:
 
 def environment(data_dir: Path) -> dict[str, str]:
     """Return the environment of a command on the shop in *data_dir*."""
-    return os.environ | {"NOVAPROXY_DATA_DIR": str(data_dir), "NOVAPROXY_RATE_LIMIT": "off"}
+    return os.environ | {"NOVAPROXY_DATA_DIR": str(data_dir), "NOVAPROXY_RATE_LIMIT": "off", "NOVAPROXY_GATEWAY": "off"}
 
 
 def _announced_port(service: "subprocess.Popen[str]") -> int:
