@@ -21,7 +21,7 @@ run: $(STAMP) ## Open the demo shop on 127.0.0.1:8000 (Ctrl-C ends it, its data 
 test: $(STAMP) ## Run the whole check: ruff, mypy, import-linter, pytest on real PostgreSQL.
 	@scripts/check $(BIN)
 
-test-clients: $(STAMP) ## Run the examples in curl, Python, JavaScript and PHP; one that is missing here is a failure.
+test-clients: $(STAMP) ## Run the examples, and curl, Chromium and others through the proxy; one that is missing here is a failure.
 	@NOVAPROXY_CLIENTS=required $(BIN)/pytest -q tests/clients
 
 torture: $(STAMP) ## Try to break the shop: MINUTES=10, SEED=123 repeats a draw, ONLY=name runs one part, WRITE=1 keeps the figures.

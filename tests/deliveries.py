@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from random import SystemRandom
 from typing import Any
 
 from novaproxy.database.pool import Target
@@ -40,6 +41,9 @@ plans:
           - {{name: speed, label: Speed, type: number, min: 1, max: 10000, step: 1}}
           - {{name: threads, label: Threads, type: number, min: 1, max: 10000, step: 1}}
 """
+_LOWEST_PORT = 10_000
+_USUAL_FIRST_HANDED_OUT = 32_768
+
 SEEN_SECONDS = 2.0
 """Within which what passed is seen in GET /orders/{uuid}."""
 
@@ -187,12 +191,25 @@ class DeliveryShop:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that nobody has at this moment."""
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports: list[int] = [one.getsockname()[1] for one in held]
-    for one in held:
-        one.close()
-    return ports
+    """Return ports that nobody has at this moment, and that no outgoing connection gets meanwhile.
+
+    Ports that the system hands out would be taken by one now and then, until whoever asked listens there.
+    """
+    chosen = SystemRandom()
+    ports: set[int] = set()
+    while len(ports) < count:
+        port = chosen.randrange(_LOWEST_PORT, _first_handed_out())
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            ports.add(port)
+    return sorted(ports)
+
+
+def _first_handed_out() -> int:
+    with suppress(OSError):
+        first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+        if first > 2 * _LOWEST_PORT:
+            return first
+    return _USUAL_FIRST_HANDED_OUT
 
 
 @contextmanager

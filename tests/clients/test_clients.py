@@ -2,7 +2,6 @@
 # ruff: noqa: S603 -- the programs are ours, the arguments the tests' own
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -18,6 +17,7 @@ import pytest
 
 from commands import environment
 from customer_line import Fate, customer_line
+from programs import needed
 from shop import Buyer, Shop
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -83,12 +83,7 @@ class Told:
 
 def tried(program: str) -> Client:
     """Return *program*; the test is skipped where a tool is missing, or fails where NOVAPROXY_CLIENTS=required."""
-    missing = [tool for tool in TOOLS[program] if shutil.which(tool) is None]
-    if missing:
-        reason = f"{' and '.join(missing)} not installed: examples/{program} is not tried"
-        if os.environ.get("NOVAPROXY_CLIENTS") == "required":
-            pytest.fail(reason)
-        pytest.skip(reason)
+    needed(*TOOLS[program], untried=f"examples/{program}")
     return Client([TOOLS[program][0], str(EXAMPLES / program)])
 
 

@@ -88,6 +88,16 @@ def test_a_websocket_goes_through_a_plain_request() -> None:
     ]
 
 
+def test_a_websocket_may_be_asked_for_by_an_address_of_its_own_scheme() -> None:
+    asked = read_head(get("WS://example.com/talk", UPGRADE))
+    assert asked.target == Target("example.com", 80)
+    assert asked.body_bytes is None
+    assert asked.head == read_head(get("http://example.com/talk", UPGRADE)).head
+    for address, fields in (("ws://example.com/", b""), ("wss://example.com/", UPGRADE)):
+        with pytest.raises(RequestNotValid, match="CONNECT"):
+            read_head(get(address, fields))
+
+
 @pytest.mark.parametrize(
     "head",
     [

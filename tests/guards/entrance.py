@@ -7,6 +7,7 @@ _HANDSHAKE = "tests/gateway/test_handshake.py"
 _TARGETS = "tests/gateway/test_targets.py"
 _ONE_MEANING = f"{_HEAD}::test_a_head_that_two_readers_could_take_for_two_things_is_refused"
 _READER = "gateway/entrance/http_head.py"
+_BODY = "gateway/relay/body.py"
 _LINE = "gateway/entrance/incoming.py"
 _PROMISE = "the entrance"
 
@@ -26,6 +27,13 @@ ENTRANCE = (
         _PROMISE,
         edit(_READER, (' and not lower.startswith(b"proxy-")', "")),
         (f"{_HEAD}::test_fields_of_this_connection_stay_here_and_the_others_go_on_as_they_are",),
+    ),
+    Guard(
+        "body-ends-with-its-last-chunk",
+        "bound",
+        _PROMISE,
+        edit(_BODY, ("self._chunks = Chunks() if asked.is_chunked else None", "self._chunks = None")),
+        ("tests/gateway/test_body.py::test_chunks_pass_whole_and_nothing_behind_them",),
     ),
     Guard(
         "numbers-are-no-names",

@@ -57,8 +57,9 @@ class Asked:
         head: of a plain HTTP request the head as the exit gets it (origin-form, no Proxy-* fields); empty for a tunnel.
         head_bytes: how long that head was as the client sent it; it is counted. 0 for a tunnel.
         early: payload that came along with the handshake and is still to be passed on (and counted).
-        body_bytes: of a plain HTTP request how many bytes of body follow the head; None: unknown (chunked), until the
-            client ends its side. 0 for a request without one. None for a tunnel.
+        body_bytes: of a plain HTTP request how many bytes of body follow the head, 0 for a request without one; None:
+            unknown. None for a tunnel.
+        is_chunked: whether the body of a plain HTTP request comes in chunks, the last of which ends it.
     """
 
     entrance: Entrance
@@ -68,6 +69,7 @@ class Asked:
     head_bytes: int = 0
     early: bytes = b""
     body_bytes: int | None = None
+    is_chunked: bool = False
 
     @property
     def is_tunnel(self) -> bool:

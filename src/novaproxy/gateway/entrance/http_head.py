@@ -49,7 +49,8 @@ def read_head(head: bytes) -> Asked:
     """Return what the whole *head* asks, without the bytes behind it.
 
     Raises:
-        RequestNotValid: it is no CONNECT and no request for an http:// address, or its length can be read in two ways.
+        RequestNotValid: it is no CONNECT and no request for an http:// address (a WebSocket may say ws://), or its
+            length can be read in two ways.
         CredentialsNotValid: its Proxy-Authorization is not of the form of RFC 7617.
         ParameterNotValid: a parameter in its credentials is none.
     """
@@ -61,8 +62,8 @@ def read_head(head: bytes) -> Asked:
             raise RequestNotValid("A CONNECT has no body.")
         target = read_authority(request.target.decode("ascii"), None)
         return Asked(Entrance.HTTP, target, login, body_bytes=None)
-    target, path = _absolute(request)
     is_upgrade = body_bytes == 0 and _wants_websocket(request)
+    target, path = _absolute(request, is_upgrade=is_upgrade)
     return Asked(
         Entrance.HTTP,
         target,
@@ -70,6 +71,7 @@ def read_head(head: bytes) -> Asked:
         head=_head_to_forward(request, target, path, is_upgrade=is_upgrade),
         head_bytes=len(head),
         body_bytes=None if is_upgrade else body_bytes,
+        is_chunked=body_bytes is None,
     )
 
 
@@ -139,14 +141,17 @@ def _login(values: list[bytes]) -> Login | None:
     return read_login(username, password)
 
 
-def _absolute(request: h11.Request) -> tuple[Target, bytes]:
+def _absolute(request: h11.Request, *, is_upgrade: bool) -> tuple[Target, bytes]:
     """Return the target of an absolute-form (RFC 9112, 3.2.2), and its path for an origin-form."""
     scheme, separator, rest = request.target.partition(b"://")
     match scheme.lower(), separator:
         case b"http", b"://":
             pass
-        case b"https", b"://":
-            raise RequestNotValid("An https:// address is reached by CONNECT.")
+        case b"ws", b"://" if is_upgrade:
+            # RFC 6455 (4.1) would have a CONNECT, but aiohttp asks so.
+            pass
+        case ((b"https" | b"wss"), b"://"):
+            raise RequestNotValid(f"An {scheme.decode('ascii').lower()}:// address is reached by CONNECT.")
         case _:
             raise RequestNotValid("This is a proxy: ask for an address that begins with http://, or use CONNECT.")
     if b"#" in rest:

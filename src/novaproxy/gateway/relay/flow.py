@@ -10,6 +10,7 @@ from contextlib import suppress
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from novaproxy.gateway.relay.body import LOOKED_AT_BYTES, Body
 from novaproxy.gateway.relay.hand import Hand
 from novaproxy.gateway.relay.opening import Opening
 from novaproxy.gateway.relay.outcome import End
@@ -177,10 +178,10 @@ class Flow:
 class Upload(Flow):
     """From the client to the exit: counted when it is read.
 
-    *opening* goes before all else; then at most *left_bytes* are read (None: until the client's end).
+    *opening* goes before all else; then as much is read as is the *body*'s.
     """
 
-    __slots__ = ("_left_bytes", "_opening")
+    __slots__ = ("_body", "_opening")
 
     def __init__(
         self,
@@ -188,11 +189,11 @@ class Upload(Flow):
         source: socket.socket,
         sink: socket.socket,
         opening: Opening | None,
-        left_bytes: int | None,
+        body: Body,
     ) -> None:
         super().__init__(tunnel, source, sink)
         self._opening = opening
-        self._left_bytes = left_bytes
+        self._body = body
 
     def begin(self) -> None:
         """Wait for the exit, if there is something for it already."""
@@ -210,9 +211,10 @@ class Upload(Flow):
     def _fill(self) -> bool:
         if self._opening:
             return self._fill_from_opening(self._opening)
-        if self._left_bytes is None:
-            return self._fill_from_source(CHUNK_BYTES)
-        return self._fill_from_source(min(CHUNK_BYTES, self._left_bytes)) if self._left_bytes else self._watch()
+        if self._body.left_bytes == 0:
+            return self._watch() if self._body.is_over else self._look()
+        left_bytes = self._body.left_bytes
+        return self._fill_from_source(CHUNK_BYTES if left_bytes is None else min(CHUNK_BYTES, left_bytes))
 
     def _fill_from_opening(self, opening: Opening) -> bool:
         taken = self._take(opening.wanted_bytes)
@@ -241,24 +243,47 @@ class Upload(Flow):
         self._tunnel.has_client_ended = True
         return super()._finish()
 
+    def _look(self) -> bool:
+        """Look how much of what comes next is the request's, and read that."""
+        arrived = self._peeked(LOOKED_AT_BYTES)
+        if not arrived:
+            return False
+        self._body.look(arrived)
+        # One that is broken ends here: the exit hears no more of it, and whoever sent it gets the exit's answer.
+        return self._fill() if self._body.left_bytes else super()._finish()
+
     def _watch(self) -> bool:
-        """Look for the client's end once his request is read; a request after it is not served."""
-        try:
-            more = self._source.recv(1, socket.MSG_PEEK)
-        except BlockingIOError:
-            return self._await(_Awaits.SOURCE)
-        except OSError:
-            return self._lose_source()
-        if not more:
-            return self._finish()
+        """Look for the client's end once his request is read; a request after it is not served.
+
+        One that comes once the answer began means that the origin left the connection open in spite of the request. It
+        is told that nothing more comes, and closes; else the client would wait for long. Before the answer that could
+        cost a client, who only sent several requests at once, his first answer.
+        """
+        if not self._peeked(1):
+            return False
+        if self._tunnel.down_bytes:
+            return super()._finish()
         self._be_finished()
         return False
+
+    def _peeked(self, most: int) -> bytes:
+        """Return what has arrived and leave it there; empty: there is something else to wait for, or all is over."""
+        try:
+            arrived = self._source.recv(most, socket.MSG_PEEK)
+        except BlockingIOError:
+            self._await(_Awaits.SOURCE)
+            return b""
+        except OSError:
+            self._lose_source()
+            return b""
+        if not arrived:
+            self._finish()
+        return arrived
 
     def _note_filled(self, count: int) -> None:
         if count:
             self._tunnel.count_up(count)
-            if self._left_bytes is not None:
-                self._left_bytes -= count
+            self._body.passed(count)
 
     def _note_poured(self, count: int) -> None:
         del count

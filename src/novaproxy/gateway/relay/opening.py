@@ -1,7 +1,5 @@
 """What must reach the exit before anything else: what the client sent along with his handshake."""
 
-from novaproxy.gateway.model import Asked
-
 
 class Opening:
     """The head of a plain HTTP request and early payload, and what is to be counted for them.
@@ -11,10 +9,10 @@ class Opening:
 
     __slots__ = ("_early", "_head", "_owed_bytes")
 
-    def __init__(self, asked: Asked) -> None:
-        self._head = asked.head
-        self._owed_bytes = asked.head_bytes
-        self._early = asked.early if asked.body_bytes is None else asked.early[: asked.body_bytes]
+    def __init__(self, head: bytes, head_bytes: int, early: bytes) -> None:
+        self._head = head
+        self._owed_bytes = head_bytes
+        self._early = early
 
     @property
     def wanted_bytes(self) -> int:
@@ -35,8 +33,3 @@ class Opening:
         piece = self._head + self._early[:early_bytes]
         self._head, self._owed_bytes, self._early = b"", 0, self._early[early_bytes:]
         return piece
-
-
-def body_after(asked: Asked) -> int | None:
-    """Return how many bytes of the request's body are still to come; None: until the client ends his side."""
-    return None if asked.body_bytes is None else max(0, asked.body_bytes - len(asked.early))

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from novaproxy.gateway.allowance import Allowance
 from novaproxy.gateway.model import Asked
+from novaproxy.gateway.relay.body import Body
 from novaproxy.gateway.relay.flow import Download, Upload
-from novaproxy.gateway.relay.opening import Opening, body_after
+from novaproxy.gateway.relay.opening import Opening
 from novaproxy.gateway.relay.outcome import End, Outcome
 from novaproxy.gateway.relay.parting import reset
 
@@ -59,9 +60,10 @@ class Tunnel:
         self._is_plain = not asked.is_tunnel
         self._on_end = on_end
         self._touched_tick = relay.tick
-        opening = Opening(asked)
+        body = Body(asked)
+        opening = Opening(asked.head, asked.head_bytes, body.early)
         opening_or_none = None if opening.is_over else opening
-        self._upload = Upload(self, client, exit_socket, opening_or_none, body_after(asked))
+        self._upload = Upload(self, client, exit_socket, opening_or_none, body)
         self._download = Download(self, exit_socket, client)
 
     def begin(self) -> None:
