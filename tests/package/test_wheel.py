@@ -87,7 +87,7 @@ def test_the_installed_wheel_opens_the_demo_shop_in_an_empty_directory(installed
             line = process.stdout.readline()
             assert line, said
             said += line
-        found = re.search(r"curl -s (\S+) -H 'Authorization: (Bearer \S+)'", said)
+        found = re.search(r"curl -sS (\S+) -H 'Authorization: (Bearer \S+)'", said)
         assert found is not None
         order = {"plan": "residential", "bandwidth": 2}
         answer = httpx.post(found[1], json=order, headers={"Authorization": found[2]}, timeout=10)

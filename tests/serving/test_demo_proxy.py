@@ -57,6 +57,7 @@ def test_a_port_that_somebody_has_is_one_sentence_before_anything_is_opened(tmp_
         operator = Operator(tmp_path, {"NOVAPROXY_PORT": "0", "NOVAPROXY_GATEWAY": "on"})
         assert operator("catalog", "apply", "-", stdin=CATALOG.format(port=port).encode()).status == 0
         assert operator("serve").errors == (
-            f"novaproxy: Port {port} of 127.0.0.1, one of the catalog's protocols, is in use: name another one in the "
-            "catalog, set NOVAPROXY_GATEWAY_HOST, or set NOVAPROXY_GATEWAY=off to take orders alone.\n"
+            f"novaproxy: Port {port} of 127.0.0.1, one of the catalog's protocols, is in use: end what uses it, "
+            "another shop perhaps, or name another port in the catalog. "
+            "(NOVAPROXY_GATEWAY=off lets 'serve' take orders alone.)\n"
         )

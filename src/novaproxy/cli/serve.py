@@ -35,6 +35,7 @@ from novaproxy.settings import Settings
 
 MOST_WORKERS = 256
 _DEMO_HOST = "127.0.0.1"
+_DEMO_PAGE_PORT = 12_320
 READER_SECONDS = 0.5
 """How long a reader of standard output is waited for."""
 
@@ -120,9 +121,17 @@ def _delivery(given: Settings, demo: bool) -> Delivery:
     """Return how gateways are run; the demo opens its own page to them, and nothing else."""
     if not demo:
         return Delivery(given.gateway, given.counters_dir)
-    page = listening_socket(_DEMO_HOST, 0)
+    page = _demo_page_socket()
     allowed = (*given.gateway.allowed, (_DEMO_HOST, page.getsockname()[1]))
     return Delivery(replace(given.gateway, allowed=allowed), given.counters_dir, page)
+
+
+def _demo_page_socket() -> socket.socket:
+    """Return a socket for the demo page: on the same port each time where that is free, so that old lines stay good."""
+    try:
+        return listening_socket(_DEMO_HOST, _DEMO_PAGE_PORT)
+    except OperatorError:
+        return listening_socket(_DEMO_HOST, 0)
 
 
 def tell(sentence: str) -> None:
@@ -147,7 +156,7 @@ def _announce(address: str, shop: Demo | None, given: Settings, delivery: Delive
 
 def _invitation(shop: Demo, address: str) -> list[str]:
     if shop.order is None:
-        return ["See what is sold:", "", f"  curl -s {quote(f'{address}/plans')}", ""]
+        return ["See what is sold:", "", f"  curl -sS {quote(f'{address}/plans')}", ""]
     headers = [
         _authorization(shop),
         # Another key each start: the line is a new order then, and the same order however often it is sent.
@@ -157,7 +166,7 @@ def _invitation(shop: Demo, address: str) -> list[str]:
     return [
         "Place an order:",
         "",
-        f"  curl -s {quote(f'{address}/orders')} {' '.join(headers)} -d {quote(json.dumps(shop.order))}",
+        f"  curl -sS {quote(f'{address}/orders')} {' '.join(headers)} -d {quote(json.dumps(shop.order))}",
         "",
     ]
 
@@ -166,13 +175,13 @@ def _proxy_invitation(shop: Demo, address: str, page: socket.socket) -> list[str
     """Return lines that fetch a page through the newest order's proxy, and then tell what it consumed."""
     if shop.proxy is None:
         return []
-    newest = f"curl -s {quote(f'{address}/orders?limit=1')} {_authorization(shop)}"
+    newest = f"curl -sS {quote(f'{address}/orders?limit=1')} {_authorization(shop)}"
     credentials = r"""sed -E 's/.*"username":"([^"]*)","password":"([^"]*)".*/\1:\2/'"""
     host, port = page.getsockname()[:2]
     return [
         "Fetch a page through the proxy that you bought:",
         "",
-        f'  curl -s http://{host}:{port}/ -x "http://$({newest} | {credentials})@{shop.proxy}"',
+        f'  curl -sS http://{host}:{port}/ -x "http://$({newest} | {credentials})@{shop.proxy}"',
         "",
         "See what it consumed:",
         "",

@@ -26,9 +26,11 @@ Taken = Callable[[socket.socket, int, frozenset[Entrance]], None]
 class Listeners:
     """Listens on *host*; *is_shared* lets other processes of the same user share each port."""
 
-    def __init__(self, host: str, taken: Taken, *, is_shared: bool) -> None:
+    def __init__(self, host: str, taken: Taken, told: Callable[[int, bool], None], *, is_shared: bool) -> None:
+        """Make it; *told* hears of each port whether it is open."""
         self._host = host
         self._taken = taken
+        self._told = told
         self._is_shared = is_shared
         self._loop = asyncio.get_running_loop()
         self._open: dict[int, socket.socket] = {}
@@ -47,17 +49,20 @@ class Listeners:
         """
         for port in self._open.keys() - wanted.keys():
             self._close(port)
+            log.info("proxy port closed", host=self._host, port=port)
         self._failed &= wanted.keys()
         self._entrances = dict(wanted)
         for port in wanted.keys() - self._open.keys():
             try:
                 self._listen(port)
             except OSError as error:
+                self._told(port, False)  # noqa: FBT003 -- a word would say no more
                 if port not in self._failed:
                     log.error("proxy port cannot be had", host=self._host, port=port, error=error.strerror)
                 self._failed.add(port)
             else:
                 self._failed.discard(port)
+                self._told(port, True)  # noqa: FBT003 -- as above
                 log.info("proxy port open", host=self._host, port=port, protocols=" ".join(sorted(wanted[port])))
         return not self._failed
 
@@ -73,6 +78,7 @@ class Listeners:
 
     def _close(self, port: int) -> None:
         listener = self._open.pop(port)
+        self._told(port, False)  # noqa: FBT003 -- as above
         self._loop.remove_reader(listener.fileno())
         listener.close()
 

@@ -174,7 +174,12 @@ class _Site:
         self.relay = Relay(loop, IDLE_SECONDS, Pipes(given=setup.pipes))
         fronts = tuple(ip_network(front) for front in setup.settings.fronts)
         self.reception = Reception(loop, self.admission, self.exits, book, self.relay, clock, figures, fronts)
-        self.listeners = Listeners(setup.settings.host, self.reception.take, is_shared=setup.settings.processes > 1)
+        self.listeners = Listeners(
+            setup.settings.host,
+            self.reception.take,
+            lambda port, is_open: figures.set_port(port, is_open=is_open),
+            is_shared=setup.settings.processes > 1,
+        )
 
     def keepers(self) -> list[Callable[[asyncio.Event], Coroutine[None, None, None]]]:
         """Return what runs until its event is set."""
@@ -200,6 +205,7 @@ class _Site:
         while not end.is_set():
             with suppress(TimeoutError):
                 await asyncio.wait_for(end.wait(), CATALOG_SECONDS)
+                return
             await self.take_catalog()
 
     async def close(self) -> None:

@@ -45,6 +45,13 @@ class GatewayFigures:
             registry=registry,
             multiprocess_mode="mostrecent",
         )
+        self._port_open = Gauge(
+            "novaproxy_gateway_port_open",
+            "1 where the gateway listens on a port of the catalog, 0 where it cannot: somebody else has it.",
+            ("port",),
+            registry=registry,
+            multiprocess_mode="mostrecent",
+        )
         self._open = 0
 
     def opened(self, entrance: str) -> None:
@@ -67,3 +74,7 @@ class GatewayFigures:
     def set_upstream(self, name: str, *, is_up: bool) -> None:
         """Tell whether an upstream is reached."""
         self._upstream_up.labels(name).set(is_up)
+
+    def set_port(self, port: int, *, is_open: bool) -> None:
+        """Tell whether a port of the catalog is listened to."""
+        self._port_open.labels(port).set(is_open)

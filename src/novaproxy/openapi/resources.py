@@ -335,7 +335,7 @@ class UsageTotals(Exact):
     refusals: Annotated[
         dict[str, Annotated[int, Meta(ge=1)]],
         Meta(
-            description="How many connections the proxy refused, by the `X-Error-Code` that it gave.",
+            description="How many connections the proxy refused once it knew the order, by their `X-Error-Code`.",
             examples=[{"no_exit": 2}],
         ),
     ]

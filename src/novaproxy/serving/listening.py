@@ -92,8 +92,8 @@ def check_proxy_ports(host: str, ports: Iterable[int]) -> None:
 def _proxy_port_fault(host: str, port: int, error: Exception) -> str:
     if getattr(error, "errno", None) == errno.EADDRINUSE:
         return (
-            f"Port {port} of {host}, one of the catalog's protocols, is in use: name another one in the catalog, "
-            "set NOVAPROXY_GATEWAY_HOST, or set NOVAPROXY_GATEWAY=off to take orders alone."
+            f"Port {port} of {host}, one of the catalog's protocols, is in use: end what uses it, another shop "
+            "perhaps, or name another port in the catalog. (NOVAPROXY_GATEWAY=off lets 'serve' take orders alone.)"
         )
     reason = error.strerror if isinstance(error, OSError) else "this is no host name"
     return f"The gateway cannot listen on '{host[:100]}' port {port}: {reason}."

@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import Mapping
 
 from novaproxy.catalog.model import Upstream
-from novaproxy.gateway.exits.dialling import DIAL_SECONDS, Dialler
+from novaproxy.errors import OperatorError
+from novaproxy.gateway.exits.dialling import DIAL_SECONDS, Dialler, Judged
 from novaproxy.gateway.exits.guard import Guard, is_own
 from novaproxy.gateway.exits.names import GATEWAY, Names
 from novaproxy.gateway.exits.upstreams import ExitFailed
 from novaproxy.gateway.model import Target
-from novaproxy.gateway.refusals import ProxyRefusal, TargetTimedOut
+from novaproxy.gateway.refusals import ProxyRefusal, TargetNotAllowed, TargetTimedOut
 from novaproxy.settings import GatewaySettings
 
 
@@ -23,13 +24,17 @@ class Probe:
         """Return what is wrong with *upstream*, or with the way through it to *target*; None: nothing.
 
         Without a target it is greeted alone. With one the rules for customers hold: their guard judges it.
+
+        Raises:
+            OperatorError: the target is one that no customer may reach, by whatever exit.
         """
         try:
             async with asyncio.timeout(DIAL_SECONDS):
                 if target is None:
                     await self._dialler.check(upstream)
                 else:
-                    (await self._dialler.dial(await self._dialler.judged(target, GATEWAY), upstream)).close()
+                    judged = await self._judged(target)
+                    (await self._dialler.dial(judged, upstream)).close()
         except ExitFailed as failure:
             return failure.reason
         except ProxyRefusal as refusal:
@@ -37,3 +42,12 @@ class Probe:
         except TimeoutError:
             return TargetTimedOut().sentence
         return None
+
+    async def _judged(self, target: Target) -> Judged:
+        try:
+            return await self._dialler.judged(target, GATEWAY)
+        except TargetNotAllowed:
+            raise OperatorError(
+                f"Customers may not reach {target.host} port {target.port}, so no upstream was tried: name another "
+                "target, or let them by NOVAPROXY_GATEWAY_ALLOW."
+            ) from None
