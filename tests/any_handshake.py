@@ -3,7 +3,7 @@
 import asyncio
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_network
@@ -71,10 +71,13 @@ class Opening:
     is_fronted: bool
 
 
-def drawn_opening(random: Random) -> Opening:
-    """Return a sound opening that was broken in up to four places, or mere noise, or a truncated one."""
-    is_fronted = random.random() < 0.3
-    said = bytearray(random.choice(HEADERS) if is_fronted else b"") + random.choice(SOUND)
+def drawn_opening(random: Random, sound: Sequence[bytes] = SOUND, fronted: float = 0.3) -> Opening:
+    """Return one of the *sound* openings that was broken in up to four places, or mere noise, or a truncated one.
+
+    *fronted* is how often a load balancer's header stands before it.
+    """
+    is_fronted = random.random() < fronted
+    said = bytearray(random.choice(HEADERS) if is_fronted else b"") + random.choice(sound)
     for _ in range(random.choice([0, 0, 1, 1, 2, 4])):
         _break(random, said)
     if random.random() < 0.1:

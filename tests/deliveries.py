@@ -142,9 +142,9 @@ class DeliveryShop:
         """Return a gateway that is yet to be started."""
         return Gateway(self.environment(name, **settings), processes=processes)
 
-    def bought(self, **fields: Any) -> Proxy:  # noqa: ANN401 -- any JSON
-        """Return the proxy of a new order, of 1 GB where nothing else is said."""
-        answer = self.shop.order(self.buyer, **(fields or {"plan": "traffic", "bandwidth": 1}))
+    def bought(self, buyer: Buyer | None = None, **fields: Any) -> Proxy:  # noqa: ANN401 -- any JSON
+        """Return the proxy of a new order of *buyer*, or of the usual one, of 1 GB where nothing else is said."""
+        answer = self.shop.order(buyer or self.buyer, **(fields or {"plan": "traffic", "bandwidth": 1}))
         assert answer.status_code == 201, answer.text
         order = answer.json()
         return Proxy(order["uuid"], order["username"], order["password"], self.http_port, self.socks_port)

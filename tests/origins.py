@@ -55,7 +55,7 @@ class Origin:
                     threading.Thread(target=self._serve, args=(client, exchange), daemon=True).start()
 
     def _serve(self, client: socket.socket, exchange: Exchange) -> None:
-        with client, suppress(OSError):
+        with client, suppress(OSError, ValueError):
             head, rest = _head(client)
             exchange.got_bytes += len(head) + len(rest)
             self._answer(client, exchange, head, rest)

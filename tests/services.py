@@ -72,6 +72,12 @@ def _processes() -> dict[int, tuple[int, str]]:
     return {int(pid): (int(parent), "".join(words)) for pid, parent, state, *words in rows if not state.startswith("Z")}
 
 
+def process_tree(pid: int) -> list[int]:
+    """Return *pid* and the children of it that live; none where it does not."""
+    living = _processes()
+    return [pid, *(child for child, (parent, _) in living.items() if parent == pid)] if pid in living else []
+
+
 class Service:
     """``novaproxy serve`` in a ``with`` block: started, killed and started again at will, and gone at its end."""
 
@@ -111,7 +117,7 @@ class Service:
         kept = {name: word for name, word in os.environ.items() if not name.startswith("NOVAPROXY_")}
         self._said = []
         self._process = subprocess.Popen(  # noqa: S603 -- our own command
-            [str(Path(sys.executable).with_name("novaproxy")), *self.words()],
+            self.command(),
             env={**kept, "NOVAPROXY_GATEWAY": "off", **self._environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -121,6 +127,10 @@ class Service:
         )
         self._readers.append(threading.Thread(target=_read, args=(self._process.stdout, self._said)))
         self._readers[-1].start()
+
+    def command(self) -> list[str]:
+        """Return the command that starts it."""
+        return [str(Path(sys.executable).with_name("novaproxy")), *self.words()]
 
     def words(self) -> list[str]:
         """Return the words of its command."""

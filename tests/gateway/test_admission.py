@@ -245,16 +245,30 @@ async def test_a_crowd_of_strangers_takes_one_connection_and_leaves_nothing(shop
 
 async def test_an_order_has_a_thousand_tunnels_at_most_and_each_place_is_given_back_once(shop: Shop) -> None:
     order, other = [await asyncio.to_thread(bought, shop) for _ in range(2)]
-    async with opened_door(shop.target, most_tunnels=MOST_TUNNELS_OF_ORDER + 1) as door:
+    async with opened_door(shop.target, most_tunnels=2 * MOST_TUNNELS_OF_ORDER) as door:
         visits = [await door.admit(order.login()) for _ in range(MOST_TUNNELS_OF_ORDER)]
         assert await door.refusal(order.login()) == "too_many_tunnels"
         visits.append(await door.admit(other.login()))
-        assert await door.refusal(other.login()) == "gateway_unavailable"
         for visit in visits:
             visit.end()
             visit.end()
         assert door.admission.tunnels == 0
         assert await door.refusal(order.login()) == "admitted"
+
+
+async def test_however_many_accounts_take_all_they_can_another_finds_a_place(shop: Shop) -> None:
+    orders = [await asyncio.to_thread(bought, shop) for _ in range(4)]
+    async with opened_door(shop.target, most_tunnels=90) as door:
+        visits = []
+        for order, most in zip(orders, (60, 20, 7, 2), strict=True):
+            mine = [await door.admit(order.login()) for _ in range(most)]
+            assert await door.refusal(order.login()) == "gateway_unavailable"
+            visits += mine
+        assert await door.refusal((await asyncio.to_thread(bought, shop)).login()) == "admitted"
+        for visit in visits:
+            visit.end()
+        assert await door.refusal(orders[3].login()) == "admitted"
+        assert door.admission.tunnels == 0
 
 
 async def test_threads_are_counted_by_whoever_counts_all_gateways(shop: Shop) -> None:

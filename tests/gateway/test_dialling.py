@@ -1,6 +1,7 @@
 """A target is reached by this machine or through an upstream, or it is said why not."""
 
 import asyncio
+import errno
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from novaproxy.gateway.exits.exits import Exits, Watch
 from novaproxy.gateway.exits.names import Addresses, Names
 from novaproxy.gateway.model import Target, Wish
 from novaproxy.gateway.refusals import (
+    GatewayUnavailable,
     NoExit,
     ProxyRefusal,
     TargetNotAllowed,
@@ -355,3 +357,12 @@ async def test_of_two_connections_that_are_made_at_once_one_is_closed(monkeypatc
             await asyncio.wait_for(ended.acquire(), 2)
             line.close()
             await asyncio.wait_for(ended.acquire(), 2)
+
+
+async def test_a_process_without_a_socket_left_says_so_and_judges_nothing_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(_address: object) -> bool:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("novaproxy.gateway.exits.exits.is_own", none_left)
+    with pytest.raises(GatewayUnavailable):
+        await dial(exits(), "93.184.215.14", 443)

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from novaproxy.gateway.relay.hand import Hand
+from novaproxy.gateway.relay.hand import MUCH_MEMORY_BYTES, SPARING_BYTES, Hand
 from novaproxy.gateway.relay.pipes import Pipes
 from tunnels import connected
 
@@ -63,3 +63,24 @@ def receive(side: socket.socket) -> bytes:
     got = side.recv(1_000)
     side.settimeout(0)
     return got
+
+
+def test_thousands_of_hands_that_nobody_empties_hold_little_memory_each() -> None:
+    pipes = Pipes(most=0)
+    pipes.memory_bytes = MUCH_MEMORY_BYTES - 1
+    (sender, source), (sink, receiver) = connected(), connected()
+    with sender, source, sink, receiver:
+        sender.send(b"x" * 60_000)
+        first, second = Hand(pipes), Hand(pipes)
+        assert first.fill(source, 40_000) == 40_000
+        assert second.fill(source, 40_000) == SPARING_BYTES
+        assert pipes.memory_bytes == MUCH_MEMORY_BYTES - 1 + 40_000 + SPARING_BYTES
+        while second.held_bytes:
+            second.pour(sink)
+        second.rest()
+        assert first.drop() == 40_000
+        assert pipes.memory_bytes == MUCH_MEMORY_BYTES - 1
+        assert second.fill(source, 1_000_000) == 60_000 - 40_000 - SPARING_BYTES
+        second.drop()
+        second.drop()
+        assert pipes.memory_bytes == MUCH_MEMORY_BYTES - 1

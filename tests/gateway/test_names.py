@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import threading
+import time
 from ipaddress import ip_address
 
 from novaproxy.gateway.exits.names import (
@@ -43,6 +44,46 @@ async def test_the_slow_names_of_one_order_do_not_stop_another() -> None:
     assert await asyncio.wait_for(names.addresses("quick", 2), 1) == HERE
     servers.let_go.set()
     assert await asyncio.gather(*slow) == [HERE] * 500
+
+
+async def test_a_handful_of_orders_with_slow_names_does_not_stop_another() -> None:
+    servers = Servers()
+    names = Names(servers)
+    slow = [
+        asyncio.create_task(names.addresses(f"slow{number}", 1 + number % 30)) for number in range(30 * MOST_OF_ONE)
+    ]
+    await asyncio.sleep(0.05)
+    assert len(servers.asked) < MOST_AT_ONCE
+    assert await asyncio.wait_for(names.addresses("quick", 99), 1) == HERE
+    servers.let_go.set()
+    assert await asyncio.gather(*slow) == [HERE] * len(slow)
+
+
+async def test_an_answer_calls_not_everybody_who_waits_for_a_place() -> None:
+    one_more = threading.Semaphore(0)
+
+    def look_up(_name: str) -> Addresses:
+        one_more.acquire(timeout=30)
+        return HERE
+
+    names = Names(look_up)
+    crowd = [asyncio.create_task(names.addresses(f"slow{number}", 1 + number % 7)) for number in range(5_000)]
+    gone = [asyncio.create_task(names.addresses(f"slow-gone{number}", 3)) for number in range(500)]
+    await asyncio.sleep(0.1)
+    for one in gone:
+        one.cancel()
+    await asyncio.sleep(0.1)
+    began = time.process_time()
+    for _ in range(30):
+        one_more.release()
+        await asyncio.sleep(0.01)
+    # Each of them would look in vain: a second and more, in which nobody else is served.
+    assert time.process_time() - began < 0.4
+    for _ in range(len(crowd)):
+        one_more.release()
+    assert await asyncio.wait_for(asyncio.gather(*crowd), 20) == [HERE] * len(crowd)
+    one_more.release()
+    assert await names.addresses("another", 3) == HERE
 
 
 async def test_all_orders_together_have_a_bound_too_and_the_gateway_itself_does_not_wait() -> None:

@@ -8,6 +8,7 @@ _JUDGED = "tests/gateway/test_guard.py"
 _DIALLED = "tests/gateway/test_dialling.py"
 _HEALTH = "tests/gateway/test_health.py"
 _NAMES = "tests/gateway/test_names.py"
+_ROOM = "gateway/room.py"
 _NETWORK = "the operator's network"
 
 EXITS = (
@@ -53,7 +54,7 @@ EXITS = (
         "every-address-of-a-name-is-judged",
         "comparison",
         _NETWORK,
-        edit(_DIALLING, ("if not all(self._guard.permits", "if not any(self._guard.permits")),
+        edit(_DIALLING, ("is_open = all(self._guard.permits", "is_open = any(self._guard.permits")),
         (f"{_DIALLED}::test_a_name_with_one_inner_address_is_refused_whatever_else_it_has",),
     ),
     Guard(
@@ -74,8 +75,29 @@ EXITS = (
         "slow-names-have-a-bound",
         "bound",
         "the other customers",
-        edit("gateway/exits/names.py", (" and self._of_one[asker] < MOST_OF_ONE", "")),
+        edit("gateway/exits/names.py", ("min(MOST_OF_ONE, max(1, left // _PART_OF_ROOM))", "MOST_AT_ONCE")),
         (f"{_NAMES}::test_the_slow_names_of_one_order_do_not_stop_another",),
+    ),
+    Guard(
+        "look-ups-leave-room-for-others",
+        "bound",
+        "the other customers",
+        edit("gateway/exits/names.py", ("max(1, left // _PART_OF_ROOM)", "MOST_OF_ONE")),
+        (f"{_NAMES}::test_a_handful_of_orders_with_slow_names_does_not_stop_another",),
+    ),
+    Guard(
+        "an-account-leaves-tunnels-to-others",
+        "bound",
+        "the other customers",
+        edit(_ROOM, ("return of_account < 2 * (most - tunnels)", "return of_account < most and tunnels < most")),
+        ("tests/gateway/test_admission.py::test_however_many_accounts_take_all_they_can_another_finds_a_place",),
+    ),
+    Guard(
+        "the-largest-crowd-of-strangers-goes-first",
+        "comparison",
+        "the other customers",
+        edit(_ROOM, ("if self._largest > self._share:", "if self._largest < 0:")),
+        ("tests/rules/test_room.py::test_a_flood_from_one_host_takes_the_place_of_none_but_its_own",),
     ),
     Guard(
         "nothing-behind-the-head-is-read",

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,12 +22,17 @@ DOWNLOADS = 3
 
 
 @contextmanager
-def _open(directory: Path, processes: int) -> Iterator[tuple[DeliveryShop, Gateway]]:
-    """Give a shop, and gateway processes that share its ports."""
+def opened_delivery(
+    directory: Path, processes: int, settings: Callable[[DeliveryShop], dict[str, str]] = lambda _: {}
+) -> Iterator[tuple[DeliveryShop, Gateway]]:
+    """Give a shop, and gateway processes with *settings* that share its ports."""
     with EmbeddedPostgres(directory / "database") as server:
         target = {**server.address.arguments()}
         asyncio.run(migrated(target))
-        with delivery_shop(target) as delivery, delivery.gateway(processes=processes) as gateway:
+        with (
+            delivery_shop(target) as delivery,
+            delivery.gateway(processes=processes, **settings(delivery)) as gateway,
+        ):
             yield delivery, gateway
             assert gateway.end() == 0, f"the gateway did not end well: {gateway.log()[-2000:]}"
 
@@ -36,7 +41,7 @@ def use_up(given: Round) -> Figures:
     """Use orders of 1 GB up, one way after the other."""
     figures: Counter[str] = Counter()
     until = time.monotonic() + given.seconds
-    with _open(given.directory, 2) as (delivery, _):
+    with opened_delivery(given.directory, 2) as (delivery, _):
         while True:
             for way in given.random.sample(sorted(WAYS), len(WAYS)):
                 figures["bytes passed"] += assert_passes_exactly(delivery, way)
@@ -49,7 +54,7 @@ def kill(given: Round) -> Figures:
     """Kill the gateway in mid-download, and hold what was charged against what its clients saw."""
     figures: Counter[str] = Counter()
     until = time.monotonic() + given.seconds
-    with _open(given.directory, 1) as (delivery, gateway):
+    with opened_delivery(given.directory, 1) as (delivery, gateway):
         while not figures["kills of a gateway in mid-download"] or time.monotonic() < until:
             began_at = time.monotonic()
             seen, consumed = _killed(delivery, gateway, given.random.uniform(0, 1))

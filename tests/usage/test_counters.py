@@ -142,6 +142,7 @@ def test_nothing_of_a_file_is_left_where_it_cannot_be_made(tmp_path: Path, monke
 
     monkeypatch.setattr("os.posix_fallocate", full)
 
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="No space left") as raised:
         CounterFile.created(tmp_path, uuid4())
+    assert str(raised.value.filename).startswith(str(tmp_path)), "the operator is told where there is no room"
     assert list(tmp_path.iterdir()) == []

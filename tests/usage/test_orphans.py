@@ -106,12 +106,22 @@ def test_counts_that_cannot_be_are_not_believed(shop: Shop, tmp_path: Path) -> N
     assert meter_of(shop, order_id)[:2] == (before[0] + before[1], 0)
 
 
+def test_a_file_that_counts_nothing_and_whose_gateway_was_never_written_down_is_removed(
+    shop: Shop, tmp_path: Path
+) -> None:
+    CounterFile.created(tmp_path, uuid4()).close()
+
+    assert settle(shop, tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_damaged_file_and_a_foreign_one_stay_and_the_others_are_settled(shop: Shop, tmp_path: Path) -> None:
     order_id = small_order(shop, GIGABYTE)
     counts = killed(shop, tmp_path, [order_id], 0.1)
     (tmp_path / f"{UUID(int=0)}.counts").write_bytes(b"short")
     (tmp_path / "no-uuid.counts").write_bytes(b"")
     foreign = CounterFile.created(tmp_path, UUID(int=2**128 - 1))
+    foreign.claimed(order_id)
     foreign.close()
     living = CounterFile.created(tmp_path, uuid4())
 

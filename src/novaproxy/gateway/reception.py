@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from asyncio import AbstractEventLoop
+from functools import partial
 
 import structlog
 
@@ -12,17 +13,19 @@ from novaproxy.gateway.admission.clock import DatabaseClock
 from novaproxy.gateway.admission.line import Line, Visit
 from novaproxy.gateway.entrance.handshake import Handshake
 from novaproxy.gateway.entrance.incoming import ClientLeft
-from novaproxy.gateway.entrance.proxy_header import Networks
+from novaproxy.gateway.entrance.proxy_header import Networks, place_of
 from novaproxy.gateway.exits.exits import Exits
-from novaproxy.gateway.model import Asked, Entrance, Wish
+from novaproxy.gateway.model import Address, Asked, Entrance, Wish
 from novaproxy.gateway.refusals import GatewayUnavailable, OrderExhausted, OrderExpired, ProxyRefusal
 from novaproxy.gateway.relay.engine import Relay
 from novaproxy.gateway.relay.outcome import End, Outcome
+from novaproxy.gateway.relay.parting import reset
+from novaproxy.gateway.room import Strangers, host_of
 from novaproxy.gateway.tunnels import MeterBook
 from novaproxy.metrics.delivery import GatewayFigures
 
-MOST_HANDSHAKES = 4_096
-"""How many connections may be on their way to a tunnel; more are dropped unheard, as those of a flood."""
+DROPPED = "dropped"
+"""How the figures call those who went, unheard, because strangers had no room any more."""
 
 _ENDS: dict[type[ProxyRefusal], End] = {
     OrderExhausted: End.EXHAUSTED,
@@ -46,6 +49,7 @@ class Reception:
         clock: DatabaseClock,
         figures: GatewayFigures,
         fronts: Networks,
+        most_strangers: int,
     ) -> None:
         self._loop = loop
         self._admission = admission
@@ -56,40 +60,72 @@ class Reception:
         self._figures = figures
         self._fronts = fronts
         self._received: set[asyncio.Task[None]] = set()
+        self._strangers: Strangers[asyncio.Task[None]] = Strangers(most_strangers)
 
     def take(self, client: socket.socket, port: int, entrances: frozenset[Entrance]) -> None:
-        """Receive *client* on *port*."""
-        if len(self._received) >= MOST_HANDSHAKES:
+        """Receive *client* on *port*; where there is no room for it, somebody of the largest crowd goes."""
+        try:
+            host, peer_port, *_ = client.getpeername()
+            peer = place_of(host, peer_port)
+        except (OSError, ValueError):
+            # It has left already.
             client.close()
             return
         receiving = self._loop.create_task(self._receive(client, port, entrances))
         self._received.add(receiving)
-        receiving.add_done_callback(self._received.discard)
+        receiving.add_done_callback(partial(self._over, client))
+        self._enter(receiving, peer.address)
 
     def close(self) -> None:
         """Receive nobody any more; who has no tunnel yet gets none."""
         for receiving in list(self._received):
             receiving.cancel()
 
+    def _enter(self, receiving: "asyncio.Task[None]", address: Address) -> None:
+        gone = self._strangers.enter(receiving, host_of(address))
+        if gone is not None:
+            self._figures.refused(DROPPED)
+            gone.cancel()
+
+    def _over(self, client: socket.socket, received: "asyncio.Task[None]") -> None:
+        self._received.discard(received)
+        self._strangers.leave(received)
+        if received.cancelled():
+            # Perhaps before its first step: then nobody else has closed it.
+            reset(client)
+
     async def _receive(self, client: socket.socket, port: int, entrances: frozenset[Entrance]) -> None:
         handshake = Handshake(client, self._loop, entrances, self._fronts)
         try:
-            await self._serve(client, handshake, port)
-        except ProxyRefusal as refusal:
-            self._figures.refused(refusal.code)
-            await handshake.refuse(refusal)
+            await self._answered(client, handshake, port)
         except ClientLeft:
             client.close()
-        except asyncio.CancelledError:
-            client.close()
-            raise
         except Exception as error:  # noqa: BLE001 -- one connection ends, and no other with it
             log.error("connection failed", **facts(error))
             client.close()
 
-    async def _serve(self, client: socket.socket, handshake: Handshake, port: int) -> None:
+    async def _answered(self, client: socket.socket, handshake: Handshake, port: int) -> None:
+        receiving = asyncio.current_task()
+        if receiving is None:
+            raise AssertionError("each connection is received by a task of its own")
+        try:
+            await self._serve(client, handshake, port, receiving)
+        except ProxyRefusal as refusal:
+            self._figures.refused(refusal.code)
+            if receiving not in self._strangers:
+                # A customer's place among the tunnels is free again; who takes his time to read why not has none.
+                self._enter(receiving, handshake.place.address)
+            await handshake.refuse(refusal)
+
+    async def _serve(
+        self, client: socket.socket, handshake: Handshake, port: int, receiving: "asyncio.Task[None]"
+    ) -> None:
+        address = (await handshake.met()).address
+        if self._fronts:
+            self._strangers.move(receiving, host_of(address))
         login = await handshake.login()
-        visit = await self._admission.admit(login, handshake.place.address, port, handshake.entrance)
+        visit = await self._admission.admit(login, address, port, handshake.entrance)
+        self._strangers.leave(receiving)
         try:
             await self._connect(client, handshake, visit)
         except BaseException as error:
@@ -116,7 +152,12 @@ class Reception:
             meter.tunnel_closed()
             visit.end()
 
-        tunnel = self._relay.open(client, line, asked, meter, ended)
+        try:
+            tunnel = self._relay.open(client, line, asked, meter, ended)
+        except BaseException:
+            meter.tunnel_closed()
+            line.close()
+            raise
         self._figures.opened(asked.entrance)
         visit.serve(lambda reason: tunnel.close(_ENDS.get(reason, End.REVOKED)))
 

@@ -1,6 +1,7 @@
 """A gateway process put together: ports, admission, meters, exits and tunnels, and what keeps them current."""
 
 import asyncio
+import errno
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -28,6 +29,7 @@ from novaproxy.gateway.reception import Reception
 from novaproxy.gateway.refusals import GatewayUnavailable, OrderExhausted
 from novaproxy.gateway.relay.engine import Relay
 from novaproxy.gateway.relay.pipes import Pipes
+from novaproxy.gateway.room import room_of
 from novaproxy.gateway.tunnels import MeterBook, descriptors
 from novaproxy.metrics.delivery import GatewayFigures
 from novaproxy.settings import GatewaySettings
@@ -39,9 +41,8 @@ IDLE_SECONDS = 300.0
 CATALOG_SECONDS = 1.0
 """From one look at the catalog to the next."""
 
-DESCRIPTORS_A_TUNNEL = 2
-_OWN_DESCRIPTORS = 200
 _AGAIN_SECONDS = 1.0
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _POOL_SIZE = 4
 
 log = structlog.get_logger("novaproxy.gateway")
@@ -111,8 +112,9 @@ class _Exhausted:
 
 
 async def _meters(stack: AsyncExitStack, setup: Setup, on_exhausted: Callable[[int], None]) -> Meters:
-    """Open the meters, as soon as the database lets it."""
+    """Open the meters, as soon as the database and the disk let it."""
     outage = Outage()
+    is_full = False
     while True:
         opening = opened_meters(
             setup.database,
@@ -124,9 +126,18 @@ async def _meters(stack: AsyncExitStack, setup: Setup, on_exhausted: Callable[[i
         )
         try:
             meters = await stack.enter_async_context(opening)
+        except OSError as error:
+            if error.filename is None:
+                outage.met(error)
+            elif error.errno not in _NO_ROOM:
+                # That is no outage, and waiting mends nothing.
+                raise
+            elif not is_full:
+                is_full = True
+                log.error("no room for a counter file: no proxy is served", file=error.filename, error=error.strerror)
+            await asyncio.sleep(_AGAIN_SECONDS)
         except Exception as error:
-            # A file that cannot be written is no outage, and waiting mends nothing.
-            if not is_outage(error) or (isinstance(error, OSError) and error.filename is not None):
+            if not is_outage(error):
                 raise
             outage.met(error)
             await asyncio.sleep(_AGAIN_SECONDS)
@@ -158,6 +169,7 @@ class _Site:
         self._outage = Outage()
         clock = DatabaseClock(loop.time)
         book = MeterBook(meters)
+        room = room_of(descriptors())
         self.exits = Exits(
             setup.settings, watch=Watch(moved=lambda name, is_up: figures.set_upstream(name, is_up=is_up))
         )
@@ -166,14 +178,16 @@ class _Site:
             Shelf(),
             Sealers(setup.sealing_keys),
             clock,
-            most_tunnels=max(1, (descriptors() - _OWN_DESCRIPTORS) // DESCRIPTORS_A_TUNNEL),
+            most_tunnels=room.tunnels,
             take_tunnel=book.take_tunnel,
             tell_refusal=lambda order_id, _account_id, code: meters.refused(order_id, code),
             outage=self._outage,
         )
         self.relay = Relay(loop, IDLE_SECONDS, Pipes(given=setup.pipes))
         fronts = tuple(ip_network(front) for front in setup.settings.fronts)
-        self.reception = Reception(loop, self.admission, self.exits, book, self.relay, clock, figures, fronts)
+        self.reception = Reception(
+            loop, self.admission, self.exits, book, self.relay, clock, figures, fronts, room.strangers
+        )
         self.listeners = Listeners(
             setup.settings.host,
             self.reception.take,

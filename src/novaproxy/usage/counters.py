@@ -94,7 +94,7 @@ class CounterFile:
         *witness* is the number under which somebody else has the process's pipes too; 0: nobody has.
 
         Raises:
-            OSError: it cannot be written, or the disk is full.
+            OSError: it cannot be written, or the disk is full; it names the file.
         """
         directory.mkdir(parents=True, exist_ok=True)
         path = directory / f"{gateway_uuid}{SUFFIX}"
@@ -109,9 +109,12 @@ class CounterFile:
             os.posix_fallocate(descriptor, 0, HEADER_BYTES + slots * SLOT_BYTES)
             draft.rename(path)
             return cls(path, descriptor, gateway_uuid, boot, witness)
-        except BaseException:
+        except BaseException as error:
             os.close(descriptor)
             draft.unlink(missing_ok=True)
+            if isinstance(error, OSError) and error.filename is None:
+                # What goes by a descriptor does not say of which file.
+                raise OSError(error.errno, error.strerror, str(path)) from error
             raise
 
     @classmethod

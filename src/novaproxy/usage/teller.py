@@ -457,8 +457,7 @@ async def opened_meters(
         OSError: the counter file cannot be written.
     """
     gateway_uuid = uuid4()
-    gateway_id = await _opened_gateway(database, counters_dir, gateway_uuid, host)
-    counters = CounterFile.created(counters_dir, gateway_uuid, witness=witness)
+    gateway_id, counters = await _opened_gateway(database, counters_dir, gateway_uuid, host, witness)
     meters = Meters(database, gateway_id, counters, on_exhausted, on_lost)
     keeping = asyncio.create_task(meters.keep())
     keeping.add_done_callback(meters.note_end)
@@ -474,13 +473,23 @@ async def opened_meters(
         await meters.close()
 
 
-async def _opened_gateway(database: Target, counters_dir: Path, gateway_uuid: UUID, host: str) -> int:
-    """Settle what dead processes left in *counters_dir*, and write a new gateway down."""
+async def _opened_gateway(
+    database: Target, counters_dir: Path, gateway_uuid: UUID, host: str, witness: int
+) -> tuple[int, CounterFile]:
+    """Settle what dead processes left in *counters_dir*, and write a new gateway down, its file first.
+
+    So a full disk leaves no gateway in the database that never was; a file without its gateway counts nothing.
+    """
     line = Line(database, command_timeout=_COMMAND_SECONDS, settings=_SESSION)
     try:
         connection = await line.connection()
         await settle_orphans(connection, counters_dir)
-        gateway_id: int = await connection.fetchval(statement(_SQL, "open_gateway"), gateway_uuid, host)
-        return gateway_id
+        counters = CounterFile.created(counters_dir, gateway_uuid, witness=witness)
+        try:
+            gateway_id: int = await connection.fetchval(statement(_SQL, "open_gateway"), gateway_uuid, host)
+        except BaseException:
+            counters.removed()
+            raise
+        return gateway_id, counters
     finally:
         await line.close()

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from hmac import compare_digest
@@ -30,6 +31,7 @@ from novaproxy.gateway.refusals import (
     ProxyRefusal,
     TooManyTunnels,
 )
+from novaproxy.gateway.room import has_place
 
 TakeTunnel = Callable[[Visit], Awaitable[Callable[[], None] | None]]
 """Takes one of the tunnels at once (``visit.line.bought.threads``) that an order may have over all gateways, and may
@@ -98,6 +100,7 @@ class Admission:
         self._outage = outage or Outage()
         self._seen_at = clock.monotonic()
         self._tunnels = 0
+        self._of_accounts: Counter[int] = Counter()
 
     @property
     def tunnels(self) -> int:
@@ -119,7 +122,8 @@ class Admission:
             WrongPort: its plan is not served here.
             ParameterNotValid: a wish was not sold.
             TooManyTunnels: as many as the order may have are open.
-            GatewayUnavailable: the database is away, or this process is full.
+            GatewayUnavailable: the database is away, or this process is full, or so full that the account, which has
+                most of it, gets no more.
         """
         place = port, entrance
         if login is None:
@@ -204,10 +208,11 @@ class Admission:
             check_wish(line.plan, line.bought, wish)
             if len(line.visits) >= MOST_TUNNELS_OF_ORDER:
                 raise TooManyTunnels
-            if self._tunnels >= self._most_tunnels:
+            if not has_place(self._of_accounts[line.account_id], self._tunnels, self._most_tunnels):
                 raise GatewayUnavailable
             visit = Visit(line, place, address, self._ended)
             self._tunnels += 1
+            self._of_accounts[line.account_id] += 1
             self._lines.hold(line, visit)
             return await self._counted(visit)
         except ProxyRefusal as refusal:
@@ -229,6 +234,9 @@ class Admission:
 
     def _ended(self, visit: Visit) -> None:
         self._tunnels -= 1
+        self._of_accounts[visit.line.account_id] -= 1
+        if not self._of_accounts[visit.line.account_id]:
+            del self._of_accounts[visit.line.account_id]
         self._lines.leave(visit.line, visit)
 
     async def keep_watching(self, end: asyncio.Event) -> None:
@@ -294,14 +302,6 @@ class Admission:
         """Read no more; who waits is refused."""
         await self._usernames.close()
         await self._addresses.close()
-
-
-def most_tunnels(descriptors: int) -> int:
-    """Return how many tunnels a process with so many *descriptors* may have: two sockets each.
-
-    A fifth is kept for what else it opens: pipes of tunnels that wait, handshakes, the database.
-    """
-    return max(1, descriptors * 2 // 5)
 
 
 def unmapped(address: Address) -> Address:

@@ -69,6 +69,17 @@ class Handshake:
         """The client's protocol, once its login is read."""
         return self._after_login().entrance
 
+    async def met(self) -> ClientPlace:
+        """Return where the client connects from, before anything of its own is read.
+
+        Raises:
+            ProxyRefusal: a load balancer does not say it.
+            ClientLeft: the client went away.
+        """
+        if self._place is None:
+            self._place = await self._read_place()
+        return self._place
+
     async def login(self) -> Login | None:
         """Return the client's credentials, None where it gives none.
 
@@ -76,7 +87,7 @@ class Handshake:
             ProxyRefusal: they or the request can be none.
             ClientLeft: the client went away.
         """
-        self._place = await self._read_place()
+        await self.met()
         speech = _speech(await self._incoming.read(_first_byte), self._incoming)
         self._speech = speech
         if not isinstance(speech, _Served) or speech.entrance not in self._entrances:
@@ -106,14 +117,16 @@ class Handshake:
     async def refuse(self, refusal: ProxyRefusal) -> None:
         """Tell the client why not, and close its socket once it had the time to read that: at most some seconds.
 
-        A client that heard that its tunnel stands is told nothing: it would take the words for its target's.
+        A client that heard that its tunnel stands is told nothing: it would take the words for its target's. Whoever
+        cancels this gets the socket closed at once.
         """
         try:
             with suppress(ClientLeft):
                 if not self._is_established:
                     await self._speech.refuse(refusal)
-        finally:
             await self._incoming.close()
+        finally:
+            self._client.close()
 
     def _after_login(self) -> "_Served":
         if self._served is None:

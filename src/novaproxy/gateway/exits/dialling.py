@@ -100,7 +100,13 @@ class Dialler:
 
     def _check(self, addresses: Addresses, port: int) -> None:
         """Raise TargetNotAllowed if one of *addresses* is closed; no name has both kinds in good faith."""
-        if not all(self._guard.permits(address, port) for address in addresses):
+        try:
+            is_open = all(self._guard.permits(address, port) for address in addresses)
+        except OSError as error:
+            # Whether an address is this machine's takes a socket to tell.
+            _refuse_where_nothing_is_left(error)
+            raise
+        if not is_open:
             raise TargetNotAllowed
 
     async def dial(self, target: Judged, upstream: Upstream) -> socket.socket:

@@ -17,14 +17,19 @@ from typing import Final
 from novaproxy.gateway.exits.guard import unmapped
 from novaproxy.gateway.model import Address
 
-MOST_AT_ONCE: Final = 48
+MOST_AT_ONCE: Final = 128
 """Questions of all orders at once; the gateway's own, for the upstreams, have no bound but their number."""
 
 MOST_OF_ONE: Final = 12
-"""Questions of one order at once."""
+"""Questions of one order at once, as long as there is much room."""
+
+_PART_OF_ROOM: Final = 8
+"""No order has more than so small a part of the room that is left: or a handful, with slow names, would have all."""
 
 GATEWAY: Final = 0
 """Who asks for the gateway itself; no order has this id."""
+
+_CALLED_AT_ONCE: Final = 2
 
 KEPT_SECONDS: Final = 15.0
 NOTHING_KEPT_SECONDS: Final = 3.0
@@ -59,31 +64,70 @@ class Names:
         self._kept: dict[str, tuple[float, Addresses]] = {}
         self._under_way: dict[str, asyncio.Future[Addresses]] = {}
         self._of_one: Counter[int] = Counter()
-        self._freed: asyncio.Future[None] | None = None
+        self._waiting: dict[int, dict[asyncio.Future[None], None]] = {}
 
     async def addresses(self, name: str, asker: int) -> Addresses:
         """Return the addresses of *name*, none where it has none or nobody could tell; *asker* is whose question it is.
 
         It takes as long as it takes: the caller has a limit of his own.
         """
+        is_called = False
         while True:
             until, kept = self._kept.get(name, (0.0, ()))
-            if until > self._clock():
+            is_known = until > self._clock()
+            answer = None if is_known else self._under_way.get(name)
+            if is_called and (is_known or answer is not None):
+                # The place that was free still is.
+                self._call_next()
+            if is_known:
                 return kept
-            answer = self._under_way.get(name)
             if answer is None and self._has_room(asker):
                 answer = self._ask(name, asker)
             if answer is not None:
                 return await asyncio.shield(answer)
-            if self._freed is None:
-                self._freed = asyncio.get_running_loop().create_future()
-            await asyncio.shield(self._freed)
+            await self._turn(asker)
+            is_called = True
+
+    async def _turn(self, asker: int) -> None:
+        """Wait behind the others of *asker* until a place may be free."""
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(asker, {})[turn] = None
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.cancelled():
+                self._let_go(asker, turn)
+            else:
+                self._call_next()
+            raise
+
+    def _let_go(self, asker: int, turn: "asyncio.Future[None]") -> None:
+        turns = self._waiting[asker]
+        del turns[turn]
+        if not turns:
+            del self._waiting[asker]
+
+    def _call_next(self) -> None:
+        """Call those whose turn it is, each asker's in turn: not all, who would each look in vain.
+
+        Two for one place that came free: so that there are as many questions again where there were few.
+        """
+        called = 0
+        for asker in list(self._waiting):
+            if called < _CALLED_AT_ONCE and self._has_room(asker):
+                turns = self._waiting.pop(asker)
+                turn = next(iter(turns))
+                del turns[turn]
+                if turns:
+                    self._waiting[asker] = turns
+                turn.set_result(None)
+                called += 1
 
     def _has_room(self, asker: int) -> bool:
         if asker == GATEWAY:
             return True
-        of_orders = self._of_one.total() - self._of_one[GATEWAY]
-        return of_orders < MOST_AT_ONCE and self._of_one[asker] < MOST_OF_ONE
+        left = MOST_AT_ONCE - (self._of_one.total() - self._of_one[GATEWAY])
+        return left > 0 and self._of_one[asker] < min(MOST_OF_ONE, max(1, left // _PART_OF_ROOM))
 
     def _ask(self, name: str, asker: int) -> asyncio.Future[Addresses]:
         loop = asyncio.get_running_loop()
@@ -118,9 +162,7 @@ class Names:
         answer = self._under_way.pop(name)
         if not answer.done():
             answer.set_result(found or ())
-        freed, self._freed = self._freed, None
-        if freed is not None and not freed.done():
-            freed.set_result(None)
+        self._call_next()
 
     def _keep(self, name: str, found: Addresses) -> None:
         self._kept.pop(name, None)

@@ -10,6 +10,11 @@ from novaproxy.gateway.relay.pipes import Pipe, Pipes
 RECEIVE_BYTES = 256 * 1024
 """How much is received at once where no pipe is to be had."""
 
+SPARING_BYTES = 16 * 1024
+"""How much where all hands together hold much memory already: thousands who never read would else have gigabytes."""
+
+MUCH_MEMORY_BYTES = 64 * 1024 * 1024
+
 _SPLICE = getattr(os, "SPLICE_F_MOVE", 0) | getattr(os, "SPLICE_F_NONBLOCK", 0)
 _DOES_NOT_SPLICE = frozenset({EINVAL, ENOSYS})
 
@@ -20,12 +25,13 @@ class Hand:
     ``held_bytes`` is how many it holds. It is filled only while it holds none, and holds a pipe only while it does.
     """
 
-    __slots__ = ("_memory", "_pipe", "_pipes", "held_bytes")
+    __slots__ = ("_memory", "_memory_bytes", "_pipe", "_pipes", "held_bytes")
 
     def __init__(self, pipes: Pipes) -> None:
         self._pipes = pipes
         self._pipe: Pipe | None = None
         self._memory = memoryview(b"")
+        self._memory_bytes = 0
         self.held_bytes = 0
 
     @property
@@ -83,21 +89,32 @@ class Hand:
         return poured
 
     def rest(self) -> None:
-        """Give the pipe back, if nothing is held any more."""
-        if self._pipe and not self.held_bytes:
+        """Give the pipe or the memory back, if nothing is held any more."""
+        if self.held_bytes:
+            return
+        if self._pipe:
             self._pipes.put(self._pipe)
             self._pipe = None
+        self._forget_memory()
 
     def drop(self) -> int:
         """Throw away what is held, and return how many bytes that were."""
         dropped = self.held_bytes
         self.held_bytes = 0
-        self._memory = memoryview(b"")
+        self._forget_memory()
         if self._pipe:
             (self._pipes.discard if dropped else self._pipes.put)(self._pipe)
             self._pipe = None
         return dropped
 
     def _receive(self, source: socket.socket, most: int) -> int:
-        self.hold(source.recv(min(most, RECEIVE_BYTES)))
+        is_much = self._pipes.memory_bytes >= MUCH_MEMORY_BYTES
+        self.hold(source.recv(min(most, SPARING_BYTES if is_much else RECEIVE_BYTES)))
+        self._memory_bytes = self.held_bytes
+        self._pipes.memory_bytes += self._memory_bytes
         return self.held_bytes
+
+    def _forget_memory(self) -> None:
+        self._memory = memoryview(b"")
+        self._pipes.memory_bytes -= self._memory_bytes
+        self._memory_bytes = 0

@@ -44,6 +44,9 @@ class Pipes:
 
     *most_large* and *most* bound what exists at once, in use or not. *given* are the ends (for reading, for writing) of
     pipes that the supervisor has too; they are numbered from 1, taken first, and emptied rather than closed.
+
+    Attributes:
+        memory_bytes: what hands hold in memory, for want of a pipe.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Pipes:
         self._empty: list[Pipe] = []
         self._empty_small: list[Pipe] = []
         self._is_forgone = False
+        self.memory_bytes = 0
         self._large = 0
         self._small = 0
         self._most_large = most_large
