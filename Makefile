@@ -1,6 +1,6 @@
 # Two commands do everything: `make run` opens the demo shop, `make test` checks the whole project.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-clients torture fuzz reliability guards mutants lint bench bench-lists bench-overload bench-audit \
+.PHONY: help run test test-clients torture fuzz reliability guards mutants lint bench bench-lists bench-overload bench-audit bench-gateway \
 	docs format advisories lock clean
 
 VENV := .venv
@@ -43,6 +43,7 @@ guards: $(STAMP) ## Remove each guard in a scratch copy; its tests must fail (ab
 bench: $(STAMP) ## Measure the order rate beside pgbench, then long lists, into docs/benchmarks.md (about 7 minutes).
 	@$(BIN)/python -m benchmarks.order_rate --write
 	@$(BIN)/python -m benchmarks.order_lists --write
+	@$(BIN)/python -m benchmarks.gateway --write
 
 bench-lists: $(STAMP) ## Measure long lists, and what others notice of them, alone (about 2 minutes).
 	@$(BIN)/python -m benchmarks.order_lists --write
@@ -52,6 +53,9 @@ bench-overload: $(STAMP) ## Measure what happens when twice as many orders arriv
 
 bench-audit: $(STAMP) ## Measure the audit over a million orders, and what it takes from those who order.
 	@$(BIN)/python -m benchmarks.audit --write
+
+bench-gateway: $(STAMP) ## Measure the gateway beside HAProxy, Squid and asyncio's streams (about 2 minutes).
+	@$(BIN)/python -m benchmarks.gateway --write
 
 mutants: $(STAMP) ## Change the rules in one place at a time: a test must fail each time.
 	@PYTHONPATH=tests $(BIN)/python -m mutants --write

@@ -1,0 +1,1 @@
+"""Proxies that the gateway is measured beside."""
