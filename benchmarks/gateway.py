@@ -117,8 +117,8 @@ def page(figures: dict[str, dict[str, Any]], gigabytes: int, runs: int, tunnels:
 def main() -> None:
     """Measure, print the section, and write it where asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--gb", type=int, default=2)
-    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--gb", type=int, default=8)
+    parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--tunnels", type=int, default=2_000)
     parser.add_argument("--without", action="append", default=[], choices=sorted(NAMES), help="leave a carrier out")
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md and benchmarks/gateway.json")

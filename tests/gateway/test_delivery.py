@@ -9,6 +9,7 @@ import pytest
 from deliveries import DeliveryShop, Proxy, delivery_shop, drained
 from exactness import WAYS, assert_passes_exactly, downloads
 from novaproxy.database.pool import Target
+from novaproxy.metrics.delivery import GatewayFigures
 from services import EFFORT, Gateway, within
 
 KILLS = 2 * EFFORT
@@ -89,3 +90,17 @@ def test_a_gateway_that_is_killed_in_mid_download_has_charged_what_its_clients_s
         killed = set(gateway.kill_gateways())
         seen = sum(one.ended() for one in begun)
         assert charged_after(delivery, gateway, proxy, killed) == seen
+
+
+def test_figures_tell_what_passes_while_a_tunnel_is_open() -> None:
+    figures = GatewayFigures()
+    figures.opened("http")
+    figures.carried(10, 100)
+    figures.carried(10, 250)
+    figures.ended(12, 300)
+    figures.opened("socks5")
+    figures.carried(5, 7)
+    told = figures.exposed().decode().splitlines()
+    assert 'novaproxy_gateway_bytes_total{direction="up"} 17.0' in told
+    assert 'novaproxy_gateway_bytes_total{direction="down"} 307.0' in told
+    assert "novaproxy_gateway_tunnels 1.0" in told

@@ -41,6 +41,9 @@ IDLE_SECONDS = 300.0
 CATALOG_SECONDS = 1.0
 """From one look at the catalog to the next."""
 
+FIGURES_SECONDS = 1.0
+"""From one telling of what passes to the next."""
+
 _AGAIN_SECONDS = 1.0
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _POOL_SIZE = 4
@@ -164,6 +167,7 @@ class _Site:
     def __init__(self, setup: Setup, pool: Pool, meters: Meters, figures: GatewayFigures) -> None:
         loop = asyncio.get_running_loop()
         self._pool = pool
+        self._figures = figures
         self._shelf = Shelf()
         self._catalog = EMPTY.catalog
         self._outage = Outage()
@@ -197,7 +201,7 @@ class _Site:
 
     def keepers(self) -> list[Callable[[asyncio.Event], Coroutine[None, None, None]]]:
         """Return what runs until its event is set."""
-        return [self.admission.keep_watching, self.exits.keep_checked, self._keep_catalog]
+        return [self.admission.keep_watching, self.exits.keep_checked, self._keep_catalog, self._keep_figures]
 
     async def take_catalog(self) -> None:
         """Take the newest catalog; one that cannot be read now is read later."""
@@ -214,6 +218,12 @@ class _Site:
             self._catalog = catalog
             self.exits.update(catalog)
         self.listeners.serve(served_ports(catalog))
+
+    async def _keep_figures(self, end: asyncio.Event) -> None:
+        while not end.is_set():
+            self._figures.carried(*self.relay.passed_bytes)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(end.wait(), FIGURES_SECONDS)
 
     async def _keep_catalog(self, end: asyncio.Event) -> None:
         while not end.is_set():

@@ -1,6 +1,7 @@
 """The figures of a gateway: what it carries, and whom it refuses."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client.exposition import generate_latest
 
 from novaproxy.metrics.sharing import Shared, share
 
@@ -13,7 +14,7 @@ class GatewayFigures:
 
     def __init__(self, shared: Shared | None = None) -> None:
         share(shared)
-        registry = CollectorRegistry()
+        self._registry = registry = CollectorRegistry()
         self._tunnels = Gauge(
             "novaproxy_gateway_tunnels",
             "Connections of customers that are open through the gateways now.",
@@ -53,6 +54,12 @@ class GatewayFigures:
             multiprocess_mode="mostrecent",
         )
         self._open = 0
+        self._ended_bytes = [0, 0]
+        self._told_bytes = [0, 0]
+
+    def exposed(self) -> bytes:
+        """Return the figures of this process alone in Prometheus' text format, version 0.0.4."""
+        return generate_latest(self._registry)
 
     def opened(self, entrance: str) -> None:
         """Note a connection that reached its target."""
@@ -62,10 +69,17 @@ class GatewayFigures:
 
     def ended(self, up_bytes: int, down_bytes: int) -> None:
         """Note its end, and what passed."""
-        self._bytes.labels("up").inc(up_bytes)
-        self._bytes.labels("down").inc(down_bytes)
+        self._ended_bytes[0] += up_bytes
+        self._ended_bytes[1] += down_bytes
         self._open -= 1
         self._tunnels.set(self._open)
+
+    def carried(self, up_bytes: int, down_bytes: int) -> None:
+        """Tell what passed so far through the tunnels that are open now."""
+        for place, (direction, count) in enumerate((("up", up_bytes), ("down", down_bytes))):
+            total = self._ended_bytes[place] + count
+            self._bytes.labels(direction).inc(total - self._told_bytes[place])
+            self._told_bytes[place] = total
 
     def refused(self, reason: str) -> None:
         """Note a connection that was refused."""

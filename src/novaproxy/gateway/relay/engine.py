@@ -45,6 +45,11 @@ class Relay:
         """How many tunnels are open."""
         return len(self._tunnels)
 
+    @property
+    def passed_bytes(self) -> tuple[int, int]:
+        """What passed so far through the tunnels that are open, from and to their clients."""
+        return sum(tunnel.up_bytes for tunnel in self._tunnels), sum(tunnel.down_bytes for tunnel in self._tunnels)
+
     def open(
         self,
         client: socket.socket,
