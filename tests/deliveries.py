@@ -50,13 +50,14 @@ SEEN_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """An order's proxy: its entrances, and what opens them."""
+    """An order's proxy: its entrances, and what opens them; *host* is the machine whose gateway is asked."""
 
     uuid: str
     username: str
     password: str
     http_port: int
     socks_port: int
+    host: str = "127.0.0.1"
 
     @property
     def basic(self) -> str:
@@ -66,11 +67,11 @@ class Proxy:
     def url(self, scheme: str = "http") -> str:
         """Return the proxy as clients take it; *scheme* may be http, socks5 or socks5h."""
         port = self.http_port if scheme == "http" else self.socks_port
-        return f"{scheme}://{self.username}:{self.password}@127.0.0.1:{port}"
+        return f"{scheme}://{self.username}:{self.password}@{self.host}:{port}"
 
     def connected(self, host: str, port: int) -> socket.socket:
         """Return a tunnel by CONNECT; a refusal is an AssertionError that holds the answer."""
-        line = socket.create_connection(("127.0.0.1", self.http_port), timeout=30)
+        line = socket.create_connection((self.host, self.http_port), timeout=30)
         request = f"CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\nProxy-Authorization: {self.basic}\r\n\r\n"
         line.sendall(request.encode())
         answer = b""
@@ -83,7 +84,7 @@ class Proxy:
 
     def socks_connected(self, host: str, port: int) -> socket.socket:
         """Return a tunnel by SOCKS5, the target as a name."""
-        line = socket.create_connection(("127.0.0.1", self.socks_port), timeout=30)
+        line = socket.create_connection((self.host, self.socks_port), timeout=30)
         line.sendall(b"\x05\x01\x02")
         assert _exactly(line, 2) == b"\x05\x02"
         name, password = self.username.encode(), self.password.encode()

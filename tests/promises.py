@@ -109,6 +109,7 @@ TABLES: Mapping[str, Row] = {
         "connections": "1",
         "tunnels": "1",
         "bytes_per_second": "1",
+        "wished_per_second": "1",
     },
     "lost_lease": {
         "id": "<n>",
@@ -302,7 +303,15 @@ _CHECKS: Mapping[str, list[tuple[str, Row]]] = {
     ],
     "lease": [
         (f"{column}_check", {column: "-1"})
-        for column in ("leased_bytes", "up_bytes", "down_bytes", "connections", "tunnels", "bytes_per_second")
+        for column in (
+            "leased_bytes",
+            "up_bytes",
+            "down_bytes",
+            "connections",
+            "tunnels",
+            "bytes_per_second",
+            "wished_per_second",
+        )
     ],
     "lost_lease": [("bytes_check", {"bytes": "0"})],
     "usage_hour": [

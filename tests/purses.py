@@ -16,6 +16,7 @@ class Purse:
         self.down_bytes = 0
         self.taken_bytes = 0
         self.takes = 0
+        self.notes = 0
         self.wishes: list[Callable[[], None]] = []
         self.on_passed: Callable[[], None] = lambda: None
         self.is_moving = False
@@ -59,6 +60,7 @@ class Purse:
         assert pipe > 0
         assert not self.is_moving
         self.is_moving = True
+        self.notes += 1
 
     def pouring_down(self, pipe: int, held_bytes: int) -> None:
         assert held_bytes > 0

@@ -119,7 +119,8 @@ class Shop:
 
     def assert_books_hold(self) -> None:
         """Assert that the audit finds nothing."""
-        assert [finding for finding in self.findings() if finding.breaches] == []
+        breaches = [finding for finding in self.findings() if finding.breaches]
+        assert breaches == [], breaches
 
 
 def _parts(fields: Mapping[str, Any]) -> list[tuple[str, tuple[None, str]]]:

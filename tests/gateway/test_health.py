@@ -5,11 +5,13 @@ import errno
 from collections.abc import Callable
 
 import pytest
+from structlog.testing import capture_logs
 
 from novaproxy.catalog.model import Catalog, Upstream, UpstreamType
 from novaproxy.gateway.exits.exits import Exits, Watch
 from novaproxy.gateway.exits.health import Health
 from novaproxy.gateway.exits.names import Names
+from novaproxy.gateway.exits.told import UpstreamLog
 from novaproxy.gateway.model import Target, Wish
 from novaproxy.gateway.refusals import GatewayUnavailable, NoExit, TargetRefused
 from novaproxy.settings import GatewaySettings
@@ -111,6 +113,29 @@ async def is_served(some: Exits) -> bool:
     except TargetRefused:
         return True
     raise AssertionError("nobody is there")
+
+
+async def test_every_check_is_told_also_of_an_upstream_that_was_always_well() -> None:
+    told: list[object] = []
+    watch = Watch(checked=lambda *what: told.append(what))
+    some = Exits(GatewaySettings(), names=Names(lambda _name: ()), environment={}, watch=watch)
+    async with http_proxy() as through:
+        some.update(Catalog("USD", upstreams=(through.upstream(),)))
+        await some.check_all()
+    await some.check_all()
+    assert told == [("exit", True), ("exit", False)]
+
+
+def test_the_log_hears_of_a_failing_upstream_once_a_minute() -> None:
+    now = 0.0
+    told = UpstreamLog(lambda: now)
+    with capture_logs() as lines:
+        for name in ("a", "a", "b", "a"):
+            told.failed(name, "it is away")
+        now = 60.0
+        told.failed("a", "it is away")
+        told.moved("a", is_well=True)
+    assert [(line["upstream"], line.get("failures")) for line in lines] == [("a", 1), ("b", 1), ("a", 3), ("a", None)]
 
 
 @pytest.mark.parametrize("proxy", [http_proxy, socks5_proxy])

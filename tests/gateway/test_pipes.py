@@ -107,3 +107,21 @@ def sizes_for_nobody(answer: Callable[[list[int]], None]) -> None:
     if os.getuid() == 0:
         os.setuid(NOBODYS_ID)
     answer([pipe.size_bytes for pipe in taken_until_none(Pipes(most_large=1_000, most=1_000))])
+
+
+def test_a_pipe_that_somebody_else_has_too_is_emptied_and_not_closed() -> None:
+    read_end, write_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    pipes = Pipes(given=[(read_end, write_end)])
+    pipe = pipes.take()
+    assert pipe is not None
+    assert pipe.number == 1
+    os.write(pipe.write_end, b"left")
+
+    pipes.discard(pipe)
+
+    again = pipes.take()
+    assert again is pipe
+    with pytest.raises(BlockingIOError):
+        os.read(read_end, 1)
+    pipes.put(again)
+    pipes.forgo()

@@ -3,12 +3,15 @@
 import asyncio
 import os
 import socket
+import struct
 import tracemalloc
 from contextlib import suppress
 from dataclasses import replace
 from errno import EINVAL
+from fcntl import ioctl
 from hashlib import sha256
 from random import Random
+from termios import FIONREAD
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -143,7 +146,8 @@ async def test_a_client_that_ends_his_side_still_gets_the_answer(pipes: Pipes) -
     async with switchboard(pipes) as board:
         line = board.line(Purse(PLENTY))
         await write_all(line.customer, b"question")
-        assert (await read_all(line.target))[0] == 8
+        count, _ = await asyncio.wait_for(read_all(line.target), PATIENCE_SECONDS)
+        assert count == 8
         assert not line.outcomes
         await write_all(line.target, b"answer")
         assert (await read_all(line.customer))[0] == 6
@@ -264,12 +268,37 @@ async def test_an_exit_that_is_reset_is_no_proper_end_to_the_client(pipes: Pipes
 async def test_a_reset_of_the_exit_takes_nothing_from_the_client_that_was_counted(pipes: Pipes) -> None:
     async with switchboard(pipes, linger_seconds=PATIENCE_SECONDS) as board:
         line = board.line(Purse(PLENTY), buffer_bytes=65_536)
-        line.target.send(bytes(MIB))
-        await asyncio.sleep(0.05)
+        # Until the kernel here has taken, and counted, what it cannot deliver to a client who reads nothing.
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while line.purse.down_bytes == arrived_bytes(line.customer):
+                line.target.send(bytes(16_384))
+                await asyncio.sleep(0.01)
+        assert line.purse.taken_bytes == 0
         reset(line.target)
         await asyncio.sleep(0.05)
         seen, _ = await read_all(line.customer)
-        assert seen == (await line.outcome()).down_bytes > 0
+        assert seen == (await line.outcome()).down_bytes
+
+
+def arrived_bytes(side: socket.socket) -> int:
+    """Return how many bytes *side* could read now."""
+    (count,) = struct.unpack("i", ioctl(side, FIONREAD, bytes(4)))
+    return int(count)
+
+
+async def test_a_move_by_a_witnessed_pipe_is_told_before_it_begins() -> None:
+    loop = asyncio.get_running_loop()
+    async with switchboard() as board:
+        board.relay.pipes = Pipes(given=[os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)])
+        line = board.line(Purse(PLENTY))
+        await loop.sock_sendall(line.customer, b"up")
+        assert await read_exactly(line.target, 2) == b"up"
+        assert line.purse.notes > 0
+        uploads = line.purse.notes
+        for number in range(1, 4):
+            await loop.sock_sendall(line.target, b"down")
+            assert await read_exactly(line.customer, 4) == b"down"
+            assert line.purse.notes >= uploads + number
 
 
 async def test_a_client_that_is_reset_resets_the_exit(pipes: Pipes) -> None:

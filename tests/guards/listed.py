@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from guards import delivery, edges, entrance, exits, orders, usage
+from guards import admission, delivery, edges, entrance, exits, orders, relay, usage
 from guards.guard import Guard
 from guards.schema import schema_guards
 
@@ -17,7 +17,9 @@ GROUPS: Mapping[str, Sequence[Guard]] = {
     "Requests": edges.REQUESTS,
     "Secrets": edges.SECRETS,
     "Processes": edges.PROCESSES,
+    "Who is let through": admission.ADMISSION,
     "The way out": exits.EXITS,
+    "A tunnel's bytes": relay.RELAY,
     "What strangers say to the gateway": entrance.ENTRANCE,
     "The database's own promises": tuple(schema_guards()),
 }

@@ -58,8 +58,7 @@ def answered(leased: int, free: int, **more: int) -> Answered:
         leased_bytes=leased,
         free_bytes=free,
         tunnels=0,
-        other_rates=more.get("other_rates", 0),
-        other_busy=more.get("other_busy", 0),
+        bytes_per_second=more.get("bytes_per_second", 10**12),
     )
 
 

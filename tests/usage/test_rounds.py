@@ -14,14 +14,14 @@ from novaproxy.usage.lost import charge_lost_gateways
 from novaproxy.usage.meter import FLOOR_BYTES, Answered, Told
 from novaproxy.usage.rounds import Refusals, Standing, settle_round
 from roles import as_service
-from services import held
+from services import held, seeded
 from shop import Shop
 
 MILLION = 1_000_000
 NO_REFUSALS = Refusals()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Gateway:
     """A gateway that says what the test has it say."""
 
@@ -308,14 +308,61 @@ def test_tunnels_of_a_gateway_that_is_lost_are_free_again(gateways: Gateways) ->
     assert other.settle(order_id, opens=True, wanted_tunnels=3, tunnel_limit=3).tunnels == 3
 
 
-def test_gateways_hear_how_fast_the_others_are(gateways: Gateways) -> None:
+def share(gateway: Gateway, order_id: int, wished: int, asked: int, speed: int | None = 1_000) -> int:
+    """Return which part of a speed a gateway gets."""
+    answer = gateway.settle(order_id, opens=True, wished_per_second=wished, asked_per_second=asked, speed=speed)
+    return answer.bytes_per_second
+
+
+def test_a_gateway_alone_has_the_whole_speed_and_no_limit_is_none(gateways: Gateways) -> None:
+    order_id, one = small_order(gateways.shop), gateways()
+
+    assert share(one, order_id, 50, 1_000) == 1_000
+    assert share(one, order_id, 300, 300) == 300
+    assert share(one, order_id, 300, 300, speed=None) == 0
+
+
+def test_nobody_gets_of_a_speed_what_another_gateway_still_has(gateways: Gateways) -> None:
+    order_id, one, other = small_order(gateways.shop), gateways(), gateways()
+    share(one, order_id, 1_000, 1_000)
+
+    assert share(other, order_id, 200, 1_000) == 0
+    assert share(one, order_id, 1_000, 1_000) == 800
+    assert share(other, order_id, 1_000, 1_000) == 200
+    assert share(one, order_id, 1_000, 1_000) == 500
+    assert share(other, order_id, 1_000, 1_000) == 500
+
+
+def test_what_one_gateway_does_not_wish_for_is_parted_among_the_others(gateways: Gateways) -> None:
     order_id, one, other, third = small_order(gateways.shop), gateways(), gateways(), gateways()
-    for gateway, rate in ((one, 500), (other, 0), (third, 70)):
-        gateway.settle(order_id, opens=True, bytes_per_second=rate)
+    for _ in range(2):
+        share(third, order_id, 100, 100)
+        parts = [share(gateway, order_id, 1_000, 1_000) for gateway in (one, other)]
+    assert parts == [450, 450]
 
-    answer = other.settle(order_id)
 
-    assert (answer.other_rates, answer.other_busy) == (570, 2)
+def test_no_changes_of_mind_make_the_parts_of_a_speed_more_than_it(gateways: Gateways) -> None:
+    random, order_id = seeded("parts"), small_order(gateways.shop)
+    has = {gateways(): 0 for _ in range(3)}
+    for _ in range(100):
+        gateway, wished = random.choice(list(has)), random.randrange(1_001)
+        has[gateway] = share(gateway, order_id, wished, random.choice((wished, 1_000)))
+        assert sum(has.values()) <= 1_000
+    for gateway in [*has, *has, *has]:
+        has[gateway] = share(gateway, order_id, 1_000, 1_000)
+    assert sorted(has.values()) == [333, 333, 333]
+
+
+def test_a_gateway_that_was_not_heard_of_keeps_no_part_of_a_speed(gateways: Gateways) -> None:
+    order_id, one, other = small_order(gateways.shop), gateways(), gateways()
+    share(one, order_id, 1_000, 1_000)
+    gateways.shop.sql(
+        "UPDATE gateway SET started_at = seen_at - interval '1 minute', seen_at = seen_at - interval '11 seconds' "
+        "WHERE id = $1",
+        one.id,
+    )
+
+    assert share(other, order_id, 1_000, 1_000) == 1_000
 
 
 def test_refusals_are_counted_by_the_hour_and_once(gateways: Gateways) -> None:

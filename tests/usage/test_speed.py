@@ -1,15 +1,9 @@
 """The speed that was sold: a bucket in integers, and how gateways share it. Time is the test's own."""
 
-from dataclasses import dataclass
-
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from novaproxy.usage.speed import NANOSECONDS, Bucket, bytes_per_second, share_of
-
-ROUND_NS = NANOSECONDS // 2
-STEP_NS = NANOSECONDS // 200
+from novaproxy.usage.speed import NANOSECONDS, Bucket, Demand, bytes_per_second
 
 
 def test_a_megabit_is_a_million_bits() -> None:
@@ -56,52 +50,44 @@ def test_a_clock_that_goes_backwards_gives_nothing() -> None:
     assert bucket.bytes_at(0) == 0
 
 
-@dataclass(slots=True)
-class Simulated:
-    """A gateway whose clients want *wanted* bytes a second, and that tells the others of it each half a second."""
-
-    bucket: Bucket
-    wanted: int
-    passed: int = 0
-    told: int = 0
-    told_passed: int = 0
-    credit: int = 0
-
-    def step(self, now_ns: int) -> None:
-        self.credit += self.wanted * STEP_NS
-        count = min(self.bucket.bytes_at(now_ns), self.credit // NANOSECONDS)
-        self.credit = min(self.credit - count * NANOSECONDS, self.wanted * STEP_NS)
-        self.bucket.take(count)
-        self.passed += count
+SPEED = 1_000_000
 
 
-def passed_together(speed: int, wanted: list[int], seconds: int) -> list[int]:
-    """Return what each gateway passes in the last *seconds*, after two in which they found their shares."""
-    gateways = [Simulated(Bucket(speed, 0), each) for each in wanted]
-    before: list[int] = []
-    for now_ns in range(0, (seconds + 2) * NANOSECONDS, STEP_NS):
-        if now_ns == 2 * NANOSECONDS:
-            before = [gateway.passed for gateway in gateways]
-        for place, gateway in enumerate(gateways):
-            gateway.step(now_ns)
-            # They do not tell at the same moment.
-            if now_ns % ROUND_NS == place * STEP_NS * 7:
-                gateway.told = (gateway.passed - gateway.told_passed) * NANOSECONDS // ROUND_NS
-                gateway.told_passed = gateway.passed
-                others = [other.told for other in gateways if other is not gateway]
-                gateway.bucket.set_rate(share_of(speed, sum(others), sum(1 for rate in others if rate)))
-    return [gateway.passed - earlier for gateway, earlier in zip(gateways, before, strict=True)]
+def noted(*windows: tuple[int, int]) -> Demand:
+    """Return what is judged after half seconds in which so much passed of so much that might."""
+    demand = Demand()
+    for passed, rate in windows:
+        demand.note(passed, rate, NANOSECONDS // 2)
+    return demand
 
 
-@pytest.mark.parametrize(
-    "wanted",
-    [[10**9], [10**9, 10**9], [10**9] * 3, [10**9] * 5, [10**9, 1_000_000], [10**9, 2_000_000, 10**9], [10**9, 0]],
-)
-def test_gateways_that_want_all_pass_the_speed_together_within_a_tenth(wanted: list[int]) -> None:
-    speed = bytes_per_second(100)
+def test_who_passes_all_that_he_may_wishes_for_more() -> None:
+    assert noted((500_000, 500_000)).wish(SPEED, is_low=True) == 656_250
+    assert noted((900_000, 900_000)).wish(SPEED, is_low=True) == SPEED
 
-    passed = passed_together(speed, wanted, seconds=10)
 
-    assert 0.9 * speed * 10 <= sum(passed) <= 1.1 * speed * 10
-    for each, count in zip(wanted, passed, strict=True):
-        assert count >= 0.9 * 10 * min(each, speed // len(wanted))
+def test_who_passes_less_wishes_for_that_and_a_little_to_spare() -> None:
+    wish = noted(*[(300_000, 500_000)] * 20).wish(SPEED, is_low=True)
+    assert 310_000 <= wish <= 340_000
+
+
+def test_a_burst_takes_little_from_the_others() -> None:
+    wish = noted(*[(40_000, 65_000)] * 20, (65_000, 65_000)).wish(SPEED, is_low=True)
+    assert wish <= 100_000
+
+
+def test_who_begins_wishes_for_a_twentieth_and_who_is_idle_for_nothing() -> None:
+    assert Demand().wish(SPEED, is_low=True) == SPEED // 20
+    assert Demand().wish(SPEED, is_low=False) == 0
+    ended = noted((500_000, 500_000))
+    ended.note(0, 500_000, 3 * NANOSECONDS)
+    assert ended.wish(SPEED, is_low=False) == 0
+
+
+def test_nobody_stands_still_who_has_no_part_yet() -> None:
+    bucket = Bucket(SPEED, 0)
+    bucket.set_rate(0)
+    bucket.take(bucket.bytes_at(0))
+    assert bucket.is_low
+    assert bucket.bytes_at(NANOSECONDS) == SPEED // 20
+    assert not bucket.is_low

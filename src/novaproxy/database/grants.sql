@@ -31,7 +31,7 @@ GRANT SELECT, INSERT, UPDATE (consumed_bytes, leased_bytes) ON meter TO :"servic
 -- What passes through gateways.
 GRANT SELECT, INSERT, UPDATE (seen_at, ended_at, is_lost, round, refusal_batch) ON gateway TO :"service";
 GRANT SELECT, INSERT, DELETE,
-      UPDATE (leased_bytes, up_bytes, down_bytes, connections, tunnels, bytes_per_second) ON lease TO :"service";
+      UPDATE (leased_bytes, up_bytes, down_bytes, connections, tunnels, bytes_per_second, wished_per_second) ON lease TO :"service";
 GRANT SELECT, INSERT, UPDATE (up_bytes, down_bytes, lost_bytes, connections) ON usage_hour TO :"service";
 GRANT SELECT, INSERT, UPDATE (refusals) ON usage_refusal TO :"service";
 GRANT SELECT, INSERT, DELETE ON whitelist_address TO :"service";
@@ -54,9 +54,13 @@ GRANT EXECUTE ON FUNCTION load_order_batch(bytea[], text[], text[]) TO :"service
 REVOKE ALL ON FUNCTION exhaust_orders(bigint[], timestamptz) FROM PUBLIC, :"service";
 GRANT EXECUTE ON FUNCTION exhaust_orders(bigint[], timestamptz) TO :"service";
 REVOKE ALL ON FUNCTION settle_round(bigint, bigint, boolean, bigint[], bigint[], bigint[], bigint[], bigint[], boolean[],
-    boolean[], bigint[], integer[], integer[], integer[], bigint, bigint[], text[], bigint[], bigint) FROM PUBLIC, :"service";
+    boolean[], bigint[], bigint[], bigint[], integer[], integer[], integer[], bigint, bigint[], text[], bigint[], bigint)
+    FROM PUBLIC, :"service";
 GRANT EXECUTE ON FUNCTION settle_round(bigint, bigint, boolean, bigint[], bigint[], bigint[], bigint[], bigint[], boolean[],
-    boolean[], bigint[], integer[], integer[], integer[], bigint, bigint[], text[], bigint[], bigint) TO :"service";
+    boolean[], bigint[], bigint[], bigint[], integer[], integer[], integer[], bigint, bigint[], text[], bigint[], bigint)
+    TO :"service";
+REVOKE ALL ON FUNCTION share_of_speed(bigint, bigint, bigint, bigint, bigint, timestamptz) FROM PUBLIC, :"service";
+GRANT EXECUTE ON FUNCTION share_of_speed(bigint, bigint, bigint, bigint, bigint, timestamptz) TO :"service";
 REVOKE ALL ON FUNCTION end_gateway(bigint, timestamptz) FROM PUBLIC, :"service";
 GRANT EXECUTE ON FUNCTION end_gateway(bigint, timestamptz) TO :"service";
 REVOKE ALL ON FUNCTION lose_gateway(bigint) FROM PUBLIC, :"service";

@@ -23,6 +23,7 @@ from novaproxy.gateway.admission.clock import DatabaseClock
 from novaproxy.gateway.admission.lines import Lines
 from novaproxy.gateway.demo_page import opened_demo_page
 from novaproxy.gateway.exits.exits import Exits, Watch
+from novaproxy.gateway.exits.told import UpstreamLog
 from novaproxy.gateway.listening import Listeners
 from novaproxy.gateway.ports import served_ports
 from novaproxy.gateway.reception import Reception
@@ -161,6 +162,13 @@ def _end_broken(task: asyncio.Task[None]) -> None:
         signal.raise_signal(signal.SIGTERM)
 
 
+def _upstream_watch(figures: GatewayFigures, clock: Callable[[], float]) -> Watch:
+    told = UpstreamLog(clock)
+    return Watch(
+        failed=told.failed, moved=told.moved, checked=lambda name, is_up: figures.set_upstream(name, is_up=is_up)
+    )
+
+
 class _Site:
     """The parts, and what flows between them."""
 
@@ -174,9 +182,7 @@ class _Site:
         clock = DatabaseClock(loop.time)
         book = MeterBook(meters)
         room = room_of(descriptors())
-        self.exits = Exits(
-            setup.settings, watch=Watch(moved=lambda name, is_up: figures.set_upstream(name, is_up=is_up))
-        )
+        self.exits = Exits(setup.settings, watch=_upstream_watch(figures, loop.time))
         self.admission = Admission(
             pool,
             Shelf(),

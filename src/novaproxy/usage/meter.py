@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from novaproxy.usage.counters import CounterFile
-from novaproxy.usage.speed import NANOSECONDS, Bucket, bytes_per_second, share_of
+from novaproxy.usage.speed import NANOSECONDS, Bucket, Demand, bytes_per_second
 
 FLOOR_BYTES = 64 * 1024
 """The least that is asked for, and the least that is granted where there is as much: the last bytes go in one piece."""
@@ -26,6 +26,7 @@ IDLE_NS = NANOSECONDS
 """What is not used for so long goes back."""
 
 _MEASURED_NS = NANOSECONDS // 10
+_PRESSED_NS = NANOSECONDS // 5
 _UNLIMITED = 2**62
 _TOO_MUCH = 4
 _LEAST_PAUSE_SECONDS = 0.001
@@ -33,7 +34,11 @@ _LEAST_PAUSE_SECONDS = 0.001
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a round tells of one order; all counts since its slot was taken. A limit of tunnels of None is none."""
+    """What a round tells of one order; all counts since its slot was taken. No limit of tunnels, or speed, is None.
+
+    Of a limited speed (bytes a second) this gateway asks for *asked_per_second*, and wishes the others to leave it
+    *wished_per_second*.
+    """
 
     order_id: int
     up_bytes: int
@@ -42,7 +47,9 @@ class Told:
     wanted_bytes: int = 0
     opens: bool = False
     closes: bool = False
-    bytes_per_second: int = 0
+    wished_per_second: int = 0
+    asked_per_second: int = 0
+    speed: int | None = None
     tunnels: int = 0
     wanted_tunnels: int = 0
     tunnel_limit: int | None = None
@@ -65,8 +72,7 @@ class Answered:
         leased_bytes: what may pass beyond the count that was told.
         free_bytes: what no gateway has of what is left; 0 where it is unmetered.
         tunnels: how many may be open at this gateway.
-        other_rates: what other gateways pass of it, in bytes a second.
-        other_busy: how many they are.
+        bytes_per_second: this gateway's share of a limited speed; 0 where it has none, or none is limited.
     """
 
     order_id: int
@@ -77,8 +83,7 @@ class Answered:
     leased_bytes: int
     free_bytes: int
     tunnels: int
-    other_rates: int
-    other_busy: int
+    bytes_per_second: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +135,8 @@ class OrderMeter:
         self._wanted = FIRST_BYTES
         self._speed = None if speed_mbits is None else bytes_per_second(speed_mbits)
         self._bucket = None if self._speed is None else Bucket(self._speed, bell.now_ns())
+        self._demand = Demand()
+        self._is_pressed = False
         self._waiting: dict[int, Callable[[], None]] = {}
         self._numbers = count()
         self._waking: asyncio.TimerHandle | asyncio.Handle | None = None
@@ -164,6 +171,8 @@ class OrderMeter:
         if self._bucket is not None:
             ready = self._bucket.bytes_at(self._bell.now_ns())
             turn = self._bucket.turn_bytes
+            if self._bucket.is_low:
+                self._press(self._bucket)
             if ready < min(taken, turn):
                 return 0
             if self._waiting:
@@ -256,6 +265,8 @@ class OrderMeter:
         """Return what a round is to tell; what it gives back can pass no more from here on."""
         now_ns = self._bell.now_ns()
         self._measure(now_ns)
+        is_pressed = self._is_pressed_at(now_ns)
+        wished = 0 if self._speed is None or closes else self._demand.wish(self._speed, is_low=is_pressed)
         wanted = self._wanted_bytes(now_ns) if self._is_metered and not closes else 0
         if self._is_metered or closes:
             self._ceiling = min(self._ceiling, self._counted + max(wanted, self._taken))
@@ -268,7 +279,9 @@ class OrderMeter:
             wanted_bytes=wanted,
             opens=opens,
             closes=closes,
-            bytes_per_second=self._pace,
+            wished_per_second=wished,
+            asked_per_second=self._speed if is_pressed and self._speed is not None else wished,
+            speed=self._speed,
             tunnels=open_tunnels,
             wanted_tunnels=open_tunnels + wanted_tunnels,
             tunnel_limit=tunnel_limit,
@@ -286,7 +299,7 @@ class OrderMeter:
         else:
             self._ceiling = _UNLIMITED if answered.is_sold else self._counted + self._taken
         if self._bucket is not None and self._speed is not None:
-            self._bucket.set_rate(share_of(self._speed, answered.other_rates, answered.other_busy))
+            self._bucket.set_rate(answered.bytes_per_second)
         self._is_asking = False
         self._is_starved = False
         self._is_barren = self._free_bytes <= 0 and told.wanted_bytes > 0
@@ -299,7 +312,7 @@ class OrderMeter:
         """Return whether the database should hear of it at one of the regular times."""
         told = self._told
         is_counted = told.up_bytes == self._up_bytes and told.down_bytes == self._down_bytes
-        if not is_counted or told.connections != self._connections or told.bytes_per_second:
+        if not is_counted or told.connections != self._connections or told.wished_per_second:
             return True
         is_thirsty = self._free_bytes <= 0 and bool(self._waiting)
         return is_thirsty or (self._is_metered and self._free_bytes > 0 and self._is_idle(now_ns))
@@ -330,6 +343,20 @@ class OrderMeter:
             self._is_asking = True
             self._bell.needs(self)
 
+    def _press(self, bucket: Bucket) -> None:
+        """Ask for more of the speed, at once and now and then: it may be that no other gateway needs it any more."""
+        is_due = bucket.rate < bucket.speed and self._bell.now_ns() - self._measured_ns >= _PRESSED_NS
+        if self._cell and (is_due or not self._is_pressed) and not self._is_asking:
+            self._is_pressed = self._is_asking = True
+            self._bell.needs(self)
+
+    def _is_pressed_at(self, now_ns: int) -> bool:
+        if self._bucket is None:
+            return False
+        self._bucket.bytes_at(now_ns)
+        self._is_pressed = self._bucket.is_low
+        return self._is_pressed
+
     def _live(self) -> None:
         if self._cell and not self.is_lively:
             self._bell.lives(self)
@@ -342,6 +369,8 @@ class OrderMeter:
         if passed_ns >= _MEASURED_NS:
             self._pace = (counted - self._measured_bytes) * NANOSECONDS // passed_ns
             self._measured_ns, self._measured_bytes = now_ns, counted
+            if self._bucket is not None:
+                self._demand.note(self._pace, self._bucket.rate, passed_ns)
 
     def _is_idle(self, now_ns: int) -> bool:
         return not self._taken and not self._waiting and now_ns - self._moved_ns >= IDLE_NS

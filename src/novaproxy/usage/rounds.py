@@ -60,7 +60,9 @@ async def settle_round(
         [one.wanted_bytes for one in told],
         [one.opens for one in told],
         [one.closes for one in told],
-        [one.bytes_per_second for one in told],
+        [one.wished_per_second for one in told],
+        [one.asked_per_second for one in told],
+        [one.speed for one in told],
         [one.tunnels for one in told],
         [one.wanted_tunnels for one in told],
         [one.tunnel_limit for one in told],
@@ -75,5 +77,5 @@ async def settle_round(
 
 
 def _answered(row: tuple[Any, ...]) -> Answered:
-    _, order_id, is_here, is_metered, is_sold, is_exhausted, leased, free, tunnels, rates, busy = row
-    return Answered(order_id, is_here, is_metered, is_sold, is_exhausted, leased, free or 0, tunnels, rates, busy)
+    _, order_id, is_here, is_metered, is_sold, is_exhausted, leased, free, tunnels, rate = row
+    return Answered(order_id, is_here, is_metered, is_sold, is_exhausted, leased, free or 0, tunnels, rate)

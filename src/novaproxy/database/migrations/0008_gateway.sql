@@ -33,6 +33,7 @@ CREATE TABLE lease (
     connections      bigint NOT NULL DEFAULT 0 CHECK (connections >= 0),
     tunnels          integer NOT NULL DEFAULT 0 CHECK (tunnels >= 0),
     bytes_per_second bigint NOT NULL DEFAULT 0 CHECK (bytes_per_second >= 0),
+    wished_per_second bigint NOT NULL DEFAULT 0 CHECK (wished_per_second >= 0),
     PRIMARY KEY (gateway_id, order_id)
 ) WITH (fillfactor = 70);
 
@@ -41,7 +42,8 @@ CREATE INDEX lease_order ON lease (order_id);
 COMMENT ON COLUMN lease.leased_bytes IS 'Reserved on the meter and not yet counted; 0 where the order is unmetered.';
 COMMENT ON COLUMN lease.up_bytes IS 'Settled so far, of what the counter file has counted from the client.';
 COMMENT ON COLUMN lease.tunnels IS 'Open now, against the order''s limit of tunnels at once.';
-COMMENT ON COLUMN lease.bytes_per_second IS 'What passes now, for the share of a limited speed.';
+COMMENT ON COLUMN lease.bytes_per_second IS 'Its share of a limited speed; all of an order together are at most what was sold.';
+COMMENT ON COLUMN lease.wished_per_second IS 'How much of a limited speed the others are to leave it.';
 
 -- What was charged for a lost gateway: its lease, of which nobody knows how much had passed. History.
 CREATE TABLE lost_lease (
@@ -116,6 +118,37 @@ BEGIN
 END
 $$;
 
+-- The part of an order's *speed* that a gateway may use which wishes for *wished* bytes a second, and asks for *asked*
+-- where the others leave as much; null where no speed is limited. Each gets his wish, up to an equal part and what others
+-- do not wish for. Nobody gets what another one still has: so all parts together are at most the speed at any moment,
+-- whoever changes his mind. A gateway of which nothing was heard for 10
+-- seconds is no longer reckoned with: one that is busy is heard of each half a second. Called behind the order's meter.
+CREATE FUNCTION share_of_speed(of_gateway bigint, of_order bigint, wished bigint, asked bigint, speed bigint, at timestamptz)
+RETURNS bigint
+LANGUAGE sql STABLE STRICT AS $$
+    WITH others AS (
+        SELECT lease.wished_per_second AS wished, lease.bytes_per_second AS has
+        FROM lease
+        JOIN gateway ON gateway.id = lease.gateway_id AND gateway.ended_at IS NULL
+            AND gateway.seen_at > at - interval '10 seconds'
+        WHERE lease.order_id = of_order AND lease.gateway_id <> of_gateway
+    ), wishes AS (
+        SELECT others.wished FROM others UNION ALL SELECT share_of_speed.wished
+    ), parts AS (
+        -- Who wishes less than an equal part gets his wish, and the rest is parted among the others.
+        SELECT (speed - COALESCE(sum(wishes.wished) OVER (
+                   ORDER BY wishes.wished ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0))
+               / (count(*) OVER () - row_number() OVER (ORDER BY wishes.wished) + 1) AS part
+        FROM wishes
+    )
+    SELECT GREATEST(0, LEAST(
+        asked,
+        GREATEST(LEAST(share_of_speed.wished, (SELECT max(part) FROM parts)), speed - COALESCE(sum(others.wished), 0)),
+        speed - COALESCE(sum(others.has), 0)
+    ))::bigint
+    FROM others
+$$;
+
 -- One round of a gateway: counts what passed, takes back what is no longer wanted, and lends anew.
 --
 -- Every number that is told is absolute: how much a slot has counted, how large its lease shall be, how many tunnels are
@@ -135,7 +168,9 @@ CREATE FUNCTION settle_round(
     wanted           bigint[],
     opens            boolean[],
     closes           boolean[],
-    rates            bigint[],
+    wished_rates     bigint[],
+    asked_rates      bigint[],
+    speeds           bigint[],
     open_tunnels     integer[],
     wanted_tunnels   integer[],
     tunnel_limits    integer[],
@@ -155,8 +190,7 @@ RETURNS TABLE (
     leased_bytes bigint,
     free_bytes   bigint,
     tunnels      integer,
-    other_rates  bigint,
-    other_busy   integer
+    bytes_per_second bigint
 )
 LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column
@@ -167,10 +201,10 @@ DECLARE
 BEGIN
     SELECT * INTO own FROM gateway WHERE gateway.id = of_gateway FOR NO KEY UPDATE;
     IF own.id IS NULL OR own.ended_at IS NOT NULL THEN
-        RETURN QUERY SELECT 'ended', NULL::bigint, false, false, false, false, NULL::bigint, NULL::bigint, 0, NULL::bigint, 0;
+        RETURN QUERY SELECT 'ended', NULL::bigint, false, false, false, false, NULL::bigint, NULL::bigint, 0, 0::bigint;
         RETURN;
     ELSIF own.round >= number THEN
-        RETURN QUERY SELECT 'late', NULL::bigint, false, false, false, false, NULL::bigint, NULL::bigint, 0, NULL::bigint, 0;
+        RETURN QUERY SELECT 'late', NULL::bigint, false, false, false, false, NULL::bigint, NULL::bigint, 0, 0::bigint;
         RETURN;
     END IF;
 
@@ -186,7 +220,7 @@ BEGIN
            OR (meter.initial_bytes IS NOT NULL
                AND told.up + told.down - lease.up_bytes - lease.down_bytes > lease.leased_bytes)
     ) THEN
-        RETURN QUERY SELECT 'wrong', NULL::bigint, false, false, false, false, NULL::bigint, NULL::bigint, 0, NULL::bigint, 0;
+        RETURN QUERY SELECT 'wrong', NULL::bigint, false, false, false, false, NULL::bigint, NULL::bigint, 0, 0::bigint;
         RETURN;
     END IF;
 
@@ -198,9 +232,9 @@ BEGIN
     ON CONFLICT DO NOTHING;
 
     WITH told AS (
-        SELECT * FROM unnest(order_ids, ups, downs, connection_counts, wanted, closes, rates, open_tunnels, wanted_tunnels,
-                             tunnel_limits)
-            AS told (order_id, up, down, connections, wanted, closes, rate, open_tunnels, wanted_tunnels, tunnel_limit)
+        SELECT * FROM unnest(order_ids, ups, downs, connection_counts, wanted, closes, wished_rates, asked_rates, speeds,
+                             open_tunnels, wanted_tunnels, tunnel_limits)
+            AS told (order_id, up, down, connections, wanted, closes, wished_rate, asked_rate, speed, open_tunnels, wanted_tunnels, tunnel_limit)
     ), counted AS (
         SELECT told.*, meter.account_id, meter.initial_bytes,
                told.up - lease.up_bytes AS new_up, told.down - lease.down_bytes AS new_down,
@@ -247,7 +281,10 @@ BEGIN
     )
     UPDATE lease
     SET up_bytes = granted.up, down_bytes = granted.down, connections = granted.connections,
-        leased_bytes = granted.kept + granted.granted, bytes_per_second = granted.rate,
+        leased_bytes = granted.kept + granted.granted, wished_per_second = granted.wished_rate,
+        bytes_per_second = COALESCE(
+            share_of_speed(of_gateway, granted.order_id, granted.wished_rate, granted.asked_rate, granted.speed,
+                           after_the_wait), 0),
         tunnels = CASE WHEN granted.tunnel_limit IS NULL THEN granted.open_tunnels
                        ELSE GREATEST(granted.open_tunnels, LEAST(granted.wanted_tunnels, granted.tunnel_limit - (
                            SELECT COALESCE(sum(other.tunnels), 0)::integer
@@ -276,25 +313,19 @@ BEGIN
         PERFORM end_gateway(of_gateway, after_the_wait);
     END IF;
 
-    RETURN QUERY SELECT 'open', NULL::bigint, false, false, false, false, NULL::bigint, NULL::bigint, 0, NULL::bigint, 0;
+    RETURN QUERY SELECT 'open', NULL::bigint, false, false, false, false, NULL::bigint, NULL::bigint, 0, 0::bigint;
     RETURN QUERY
     SELECT 'open', meter.order_id, lease.order_id IS NOT NULL, meter.initial_bytes IS NOT NULL,
            orders.status = 'active' AND (orders.expires_at IS NULL OR orders.expires_at > after_the_wait)
                AND account.status = 'active',
            COALESCE(meter.consumed_bytes = meter.initial_bytes, false),
            COALESCE(lease.leased_bytes, 0), meter.initial_bytes - meter.consumed_bytes - meter.leased_bytes,
-           COALESCE(lease.tunnels, 0), COALESCE(others.rates, 0)::bigint, COALESCE(others.busy, 0)::integer
+           COALESCE(lease.tunnels, 0), COALESCE(lease.bytes_per_second, 0)
     FROM unnest(order_ids) AS told (order_id)
     JOIN meter ON meter.order_id = told.order_id
     JOIN orders ON orders.id = told.order_id
     JOIN account ON account.id = orders.account_id
-    LEFT JOIN lease ON lease.gateway_id = of_gateway AND lease.order_id = told.order_id
-    LEFT JOIN LATERAL (
-        SELECT sum(other.bytes_per_second) AS rates, count(*) FILTER (WHERE other.bytes_per_second > 0) AS busy
-        FROM lease AS other
-        JOIN gateway ON gateway.id = other.gateway_id AND gateway.ended_at IS NULL
-        WHERE other.order_id = told.order_id AND other.gateway_id <> of_gateway
-    ) AS others ON true;
+    LEFT JOIN lease ON lease.gateway_id = of_gateway AND lease.order_id = told.order_id;
 END
 $$;
 

@@ -40,11 +40,13 @@ class Watch:
         dialled: the name of an upstream through which a tunnel was opened, and how many seconds that took.
         failed: the name of one that did not do its part, and why, in a few words.
         moved: the name of one that became well (True) or not.
+        checked: the name of one that was checked, and whether it was reached.
     """
 
     dialled: Callable[[str, float], None] = _nothing
     failed: Callable[[str, str], None] = _nothing
     moved: Callable[[str, bool], None] = _nothing
+    checked: Callable[[str, bool], None] = _nothing
 
 
 class Exits:
@@ -167,8 +169,10 @@ class Exits:
             await self._dialler.check(upstream)
         except ExitFailed as failure:
             self._note(upstream, failure, is_check=True)
+            self._watch.checked(upstream.name, False)  # noqa: FBT003 -- a word to whoever watches
         except GatewayUnavailable:
             # Nothing is known of it.
             return
         else:
             self._health.worked(upstream)
+            self._watch.checked(upstream.name, True)  # noqa: FBT003 -- likewise
