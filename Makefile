@@ -54,7 +54,7 @@ bench-overload: $(STAMP) ## Measure what happens when twice as many orders arriv
 bench-audit: $(STAMP) ## Measure the audit over a million orders, and what it takes from those who order.
 	@$(BIN)/python -m benchmarks.audit --write
 
-bench-gateway: $(STAMP) ## Measure the gateway beside HAProxy, Squid and asyncio's streams (about 2 minutes).
+bench-gateway: $(STAMP) ## Measure the gateway beside HAProxy, Squid and asyncio's streams (about 3 minutes).
 	@$(BIN)/python -m benchmarks.gateway --write
 
 mutants: $(STAMP) ## Change the rules in one place at a time: a test must fail each time.

@@ -115,8 +115,8 @@ def test_a_check_reaches_no_more_than_a_customer_does(shop: Operator, ports: Por
     # It says nothing of the upstream, which may be well.
     for ran, host, port in ((inner, "127.0.0.1", ports.http), (closed, "example.com", 25)):
         assert ran.fault == (
-            f"Customers may not reach {host} port {port}, so no upstream was tried: name another target, or let them by "
-            "NOVAPROXY_GATEWAY_ALLOW."
+            f"Customers may not reach {host} port {port}, so no upstream was tried: "
+            "name another target, or let them by NOVAPROXY_GATEWAY_ALLOW."
         )
 
 
