@@ -14,6 +14,10 @@ CONFIG = Path(__file__).parent / "api" / "schemathesis.toml"
 _CASES = re.compile(r"([0-9,]+) generated")
 
 
+NOT_CHECKED = "use_after_free"
+"""What is deleted is an address on a list; the list itself is there for as long as its order."""
+
+
 def ask_as_described(shop: Shop, seed: int, examples: int, directory: Path, seconds: float) -> tuple[Buyer, int]:
     """Run schemathesis, *examples* of each kind for each operation; return whose orders it placed, and its cases."""
     # The code of the described examples.
@@ -23,7 +27,7 @@ def ask_as_described(shop: Shop, seed: int, examples: int, directory: Path, seco
     command = [
         *(str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(CONFIG)),
         *("run", f"{shop.address}/openapi.json", "--header", f"Authorization: Bearer {buyer.token}"),
-        *("--checks", "all", "--seed", str(seed), "--max-examples", str(examples)),
+        *("--checks", "all", "--exclude-checks", NOT_CHECKED, "--seed", str(seed), "--max-examples", str(examples)),
     ]
     python_path = os.pathsep.join([str(CONFIG.parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
     run = subprocess.run(  # noqa: S603 -- schemathesis of this environment

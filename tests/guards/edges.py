@@ -447,7 +447,13 @@ PROCESSES = (
         "dead-workers-are-replaced",
         "watch",
         "A2",
-        edit("serving/supervisor.py", ("                self._start_again(place)\n", "                pass\n")),
+        edit(
+            "serving/supervisor.py",
+            (
+                "        dead = [place for place, child in self._running.items() if child.process.poll() is not None]\n",
+                "        dead: list[str] = []\n",
+            ),
+        ),
         (f"{_DEMO}::test_a_worker_that_is_killed_is_replaced",),
     ),
     Guard(
