@@ -52,9 +52,9 @@ def test_mutated_handshakes_end_no_process_leak_nothing_and_leave_no_error(
     delivery: DeliveryShop, gateway: Gateway, proxy: Proxy
 ) -> None:
     with unleaked(gateway):
-        came = asyncio.run(insult(proxy, delivery.origin.port, seeded("insults"), 400 * EFFORT))
+        came = asyncio.run(insult(proxy, delivery.origin.port, seeded("insults"), 800 * EFFORT))
         fetched(proxy, delivery)
-    assert came["served"] > 0, came
+    assert came["served"] > 10, came
     assert came["refused"] > 10, came
     assert "rror" not in gateway.log(), gateway.log()
 
