@@ -11,7 +11,7 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.routing import Route, Router
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from novaproxy.accounts.asking import asked_token_hash, asking_account
 from novaproxy.accounts.model import Account
@@ -24,7 +24,7 @@ from novaproxy.database.outage import OutageWatch
 from novaproxy.database.pool import Pool, Target, facts, is_outage, opened_pool, read
 from novaproxy.errors import Refusal
 from novaproxy.http.answer import send_json, send_refusal
-from novaproxy.http.edge import REQUEST_ID, ROUTE, Edge, Exchange, Shedding, log_access
+from novaproxy.http.edge import EXCHANGE, REQUEST_ID, ROUTE, Edge, Exchange, Shedding, log_access
 from novaproxy.http.refusals import MethodNotAllowed, PathNotFound, ServerFault, Unauthenticated, Unavailable
 from novaproxy.ledger.api import BalancePages
 from novaproxy.limits.door import Door
@@ -109,18 +109,11 @@ class Answered:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        is_started = False
-
-        async def send_noting(message: Message) -> None:
-            nonlocal is_started
-            is_started = True
-            await send(message)
-
         try:
-            await self._app(scope, receive, send_noting)
+            await self._app(scope, receive, send)
         except Exception as error:
             refusal = self._refusal(error, scope)
-            if is_started:
+            if scope[EXCHANGE].status:
                 # The status is out; only a broken connection still says that the answer is not whole.
                 raise
             await send_refusal(send, refusal)

@@ -14,6 +14,7 @@ from novaproxy.catalog.update import apply_file
 from novaproxy.credentials.seal import Sealers
 from novaproxy.database.outage import OutageWatch
 from novaproxy.database.pool import Target, opened_connection, opened_pool
+from novaproxy.http.edge import Edge
 from novaproxy.http.fields import Fields
 from novaproxy.http.refusals import Busy
 from novaproxy.metrics.figures import Metrics
@@ -130,7 +131,8 @@ async def test_an_answer_that_breaks_in_its_middle_is_not_made_whole(database: T
     async def send(message: Message) -> None:
         told.append(message)
 
+    scope = {"type": "http", "method": "GET", "headers": []}
     with pytest.raises(RuntimeError, match="broken"):
-        await Answered(breaks, OutageWatch(pool))({"type": "http"}, received, send)
+        await Edge(Answered(breaks, OutageWatch(pool)), told=lambda _exchange: None)(scope, received, send)
     assert all(message.get("more_body", True) for message in told)
     await pool.close()

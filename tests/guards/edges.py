@@ -133,12 +133,8 @@ REQUESTS = (
         edit(
             "http/protocol.py",
             (
-                "            self._held.clear()\n            self._wait(self.body_seconds)\n",
-                "            self._held.clear()\n            self._stop_waiting()\n",
-            ),
-            (
-                "            # It came in the packet of the one before.\n            self._wait(self.body_seconds)\n",
-                "            self._stop_waiting()\n",
+                "(self._is_between_requests or self._is_over):\n            self._wait(self.body_seconds)\n",
+                "(self._is_between_requests or self._is_over):\n            self._stop_waiting()\n",
             ),
         ),
         (f"{_CONNECTIONS}::test_a_half_request_is_not_waited_for_without_end[half a body-body_seconds]",),
@@ -231,8 +227,8 @@ REQUESTS = (
         edit(
             "app.py",
             (
-                "            if is_started:\n                # The status is out; only a broken connection still says that the answer is not whole.\n                raise\n",
-                '            if is_started:\n                await send({"type": "http.response.body", "body": b"]"})\n                return\n',
+                "            if scope[EXCHANGE].status:\n                # The status is out; only a broken connection still says that the answer is not whole.\n                raise\n",
+                '            if scope[EXCHANGE].status:\n                await send({"type": "http.response.body", "body": b"]"})\n                return\n',
             ),
         ),
         ("tests/api/test_desk.py::test_an_answer_that_breaks_in_its_middle_is_not_made_whole",),

@@ -4,6 +4,7 @@ from guards.guard import Guard, altered_function, edit
 
 _WAITS = "tests/races/test_waits.py"
 _LAST = "tests/database/test_last_guards.py"
+_LANES = "tests/api/test_lanes.py"
 _INJECTED = "tests/faults/test_injected_errors.py"
 _LOST = "tests/faults/test_lost_commits.py"
 _KILLED = "tests/faults/test_killed_processes.py"
@@ -679,13 +680,37 @@ DESK = (
         "check",
         "A2",
         edit(
-            "orders/desk.py",
+            "orders/lanes.py",
             (
                 "        if not self.answer.done():\n            self.answer",
                 "        if True:\n            self.answer",
             ),
         ),
         ("tests/api/test_desk.py::test_an_order_whose_client_is_gone_stops_nobody",),
+    ),
+    Guard(
+        "overdue-batch-is-passed-by",
+        "time-out",
+        "overload",
+        edit("orders/lanes.py", ("OVERDUE_SECONDS = 0.1\n", "OVERDUE_SECONDS = 100.0\n")),
+        (f"{_LANES}::test_few_orders_wait_for_the_batch_under_way_until_it_is_overdue",),
+    ),
+    Guard(
+        "same-account-waits-behind",
+        "order of steps",
+        "L4",
+        edit("orders/lanes.py", ("return ask.token_hash in self.tokens or", "return")),
+        (f"{_LANES}::test_orders_of_an_account_or_a_code_wait_behind_the_batch_that_has_it",),
+    ),
+    Guard(
+        "who-waits-behind-counts",
+        "bound",
+        "overload",
+        edit(
+            "orders/lanes.py",
+            ("if lane.behind and (oldest_at is None", "if False and (oldest_at is None"),
+        ),
+        (f"{_LANES}::test_who_waits_longest_is_known_also_behind_a_batch",),
     ),
     Guard(
         "closing-desk-takes-no-order",

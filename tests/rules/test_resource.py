@@ -1,7 +1,6 @@
 """An order on the wire (contract, section 4)."""
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -11,6 +10,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from novaproxy.accounts.model import Account
 from novaproxy.catalog.resource import showcase

@@ -7,14 +7,15 @@ LENGTH = 15
 """Lower-case letters and digits of a username and of a password (contract, section 4): 77 bits."""
 
 
-def new_name() -> str:
-    """Return 15 random lower-case letters and digits, for a username or a password.
+_OF_A_BYTE = bytes(ord(ALPHABET[byte % len(ALPHABET)]) for byte in range(256))
+_LEFT_OUT = bytes(range(256 // len(ALPHABET) * len(ALPHABET), 256))
+"""Bytes that would make the first letters of the alphabet likelier than the others."""
 
-    128 random bits are spread over 36**15 values: no name is more than 2**-50 likelier than another.
-    """
-    number = int.from_bytes(os.urandom(16))
-    letters = []
-    for _ in range(LENGTH):
-        number, letter = divmod(number, len(ALPHABET))
-        letters.append(ALPHABET[letter])
-    return "".join(letters)
+
+def new_name() -> str:
+    """Return 15 random lower-case letters and digits, for a username or a password, each as likely as any other."""
+    while True:
+        # Of 24 bytes nearly always 15 are left and more.
+        letters = os.urandom(24).translate(_OF_A_BYTE, _LEFT_OUT)
+        if len(letters) >= LENGTH:
+            return letters[:LENGTH].decode("ascii")

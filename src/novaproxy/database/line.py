@@ -1,5 +1,6 @@
 """A connection of one's own that is opened when it is needed, and again after it was lost."""
 
+import asyncio
 from collections.abc import Mapping
 
 from novaproxy.database.pool import SoleConnection, Target, opened_connection
@@ -18,6 +19,7 @@ class Line:
         self._command_timeout = command_timeout
         self._settings = settings
         self._connection: SoleConnection | None = None
+        self._opening = asyncio.Lock()
 
     @property
     def is_open(self) -> bool:
@@ -26,11 +28,12 @@ class Line:
 
     async def connection(self) -> SoleConnection:
         """Return the connection, opened where there is none."""
-        if self._connection is None or self._connection.is_closed():
-            self._connection = await opened_connection(
-                self._database, command_timeout=self._command_timeout, **self._settings
-            )
-        return self._connection
+        async with self._opening:
+            if self._connection is None or self._connection.is_closed():
+                self._connection = await opened_connection(
+                    self._database, command_timeout=self._command_timeout, **self._settings
+                )
+            return self._connection
 
     def drop(self) -> None:
         """Cut it, without a word to the server."""

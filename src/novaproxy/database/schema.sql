@@ -1,5 +1,27 @@
 -- The schema that all migrations together make. Written by tests/database/write_schema.py; not run by anything.
 
+CREATE TYPE public.written_order AS (
+	uuid uuid,
+	account_id bigint,
+	plan_id bigint,
+	status text,
+	gross_cents bigint,
+	discount_cents bigint,
+	net_cents bigint,
+	discount_code_id bigint,
+	bandwidth_gb integer,
+	term text,
+	options json,
+	idempotency_key text,
+	request_hash bytea,
+	username text,
+	password_sealed bytea,
+	sealing_key_id smallint,
+	expires_at timestamp with time zone,
+	version bigint,
+	balance_after_cents bigint
+);
+
 CREATE FUNCTION public.end_gateway(of_gateway bigint, at timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
     AS $$

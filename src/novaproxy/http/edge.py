@@ -13,6 +13,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from novaproxy.errors import Refusal
 
 REQUEST_ID = "novaproxy.request_id"
+EXCHANGE = "novaproxy.exchange"
+"""Where the scope holds the Exchange that the request is the beginning of."""
+
 ROUTE = "novaproxy.route"
 """Where the scope names the route of a request that never reaches the router."""
 
@@ -87,6 +90,7 @@ class Edge:
         request_id = _request_id(scope)
         exchange = Exchange(scope, request_id.decode("ascii"))
         scope[REQUEST_ID] = exchange.request_id
+        scope[EXCHANGE] = exchange
 
         async def send_noting(message: Message) -> None:
             if message["type"] == "http.response.start":

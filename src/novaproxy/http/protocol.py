@@ -19,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from novaproxy.errors import Refusal
 from novaproxy.http.crowd import Crowd
 from novaproxy.http.edge import WHOLE_ADDRESS, Shedding, Told, refused_before, shed
+from novaproxy.http.joined import JoinedHead
 from novaproxy.http.methods import parseable
 from novaproxy.http.refusals import Busy, Headers, HeadTooLong, NotHttp, refusal_body, refusal_headers
 
@@ -120,11 +121,14 @@ class BoundedHttp(HttpToolsProtocol):
             head, self._method = parseable(_UPGRADE.sub(b"", self._held[: end.end()]))
             received = head + self._held[end.end() :]
             self._held.clear()
-            self._wait(self.body_seconds)
+            self._stop_waiting()
             self._parse(bytes(received))
 
     def _parse(self, data: bytes) -> None:
         super().data_received(data)
+        # A request that came whole needs no clock.
+        if self._patience is None and not (self._is_between_requests or self._is_over):
+            self._wait(self.body_seconds)
         # A head that came behind a request in the same packet is with the parser already.
         if self._is_in_head and not self._is_over:
             self._parsed_head_bytes += len(data)
@@ -139,9 +143,6 @@ class BoundedHttp(HttpToolsProtocol):
         self._is_between_requests = False
         self._is_in_head = True
         self._parsed_head_bytes = 0
-        if self._patience is None:
-            # It came in the packet of the one before.
-            self._wait(self.body_seconds)
 
     def on_headers_complete(self) -> None:
         """Note that the head is whole, and what is lost of its target behind here."""
@@ -153,6 +154,8 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_headers_complete()
         if self._method is not None:
             self.scope["method"], self._method = self._method, None
+        if self.scope["method"] != "HEAD":
+            self.cycle.transport = JoinedHead(self.cycle)  # type: ignore[assignment]  # as much of one as is used
 
     def _sheds(self) -> bool:
         """Return whether what begins is not even handed on."""
@@ -184,6 +187,8 @@ class BoundedHttp(HttpToolsProtocol):
     def _shed(self) -> None:
         """Refuse the request that is whole now; the clock of its body goes on as the one of the next head."""
         self._is_shed, self._is_between_requests = False, True
+        if self._patience is None:
+            self._wait(self.body_seconds)
         refusal, keeps = Busy(), self.parser.should_keep_alive()
         self.scope["method"] = "POST"
         exchange = shed(self.scope, self._shedding.path, refusal) if self._shedding is not None else None

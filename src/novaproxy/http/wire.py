@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 
 import msgspec
 
@@ -16,8 +17,9 @@ def plain_json(number: Decimal) -> msgspec.Raw:
     return msgspec.Raw(plain(number).encode("ascii"))
 
 
+@lru_cache(maxsize=256)
 def stamp(moment: datetime) -> str:
-    """Return a UTC time with six fractional digits and ``Z``."""
+    """Return a UTC time with six fractional digits and ``Z``; orders of one batch have one time."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 

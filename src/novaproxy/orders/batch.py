@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from msgspec import Struct
+
 from novaproxy.catalog.listing import Listing
 from novaproxy.errors import Refusal
 from novaproxy.http.refusals import Unauthenticated
@@ -17,8 +19,7 @@ from novaproxy.orders.request import KeyUsedOtherwise, OrderRequest, order_reque
 from novaproxy.orders.rules import decide
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(Struct, frozen=True):
     """An order to write down. *ledger_version* is None where nothing is charged (a net of 0 makes no entry)."""
 
     uuid: UUID
@@ -30,8 +31,7 @@ class Accepted:
     balance_after_cents: int
 
 
-@dataclass(frozen=True, slots=True)
-class Replay:
+class Replay(Struct, frozen=True):
     """The order that the same request made before under the same key."""
 
     account_id: int

@@ -10,8 +10,7 @@ import random
 import time
 from collections import Counter, deque
 from collections.abc import Coroutine, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import asyncpg
@@ -27,6 +26,7 @@ from novaproxy.database.pool import (
     COMMAND_TIMEOUT_SECONDS,
     LOST,
     OUTAGES,
+    PLANNED_ONCE,
     RETRIED,
     Connection,
     Pool,
@@ -35,13 +35,14 @@ from novaproxy.database.pool import (
     is_outage,
     transaction,
 )
-from novaproxy.errors import Refusal
+from novaproxy.errors import OperatorError, Refusal
 from novaproxy.http.refusals import Busy, ServerFault, Unavailable
 from novaproxy.metrics.figures import Metrics
 from novaproxy.orders.batch import Replay
 from novaproxy.orders.lag import Lag
+from novaproxy.orders.lanes import LANES, Lane, Lanes, Waiting
 from novaproxy.orders.model import Ask
-from novaproxy.orders.pace import LARGEST_BATCH, Pace
+from novaproxy.orders.pace import Pace
 from novaproxy.orders.placing import Answer, OutcomeUnknown, Placed, place_batch
 from novaproxy.orders.store import asked_code, saved_uuids
 
@@ -64,6 +65,9 @@ PATIENCE_SECONDS = 1.5
 MOST_LEFT = 3
 """How many batches are left to themselves at once: a database that is slow must not get ever more to do."""
 
+OPEN_AGAIN_SECONDS = 6.0
+"""How long after an attempt to open a lane's connection, which takes 5 seconds at most, the next one is made."""
+
 MOST_ASIDE_WITH_CODE = 4
 """How many of the connections aside orders with a discount code may have at once: where a code is locked, they all wait
 for it, and those without one must not stand behind them."""
@@ -84,22 +88,8 @@ UNSETTLED: tuple[type[BaseException], ...] = (asyncpg.LockNotAvailableError, *RE
 log = structlog.get_logger("novaproxy.desk")
 
 
-@dataclass(slots=True)
-class _Waiting:
-    """An order at the desk since *arrived_at* (monotonic), and where its answer goes."""
-
-    ask: Ask
-    answer: asyncio.Future[Answer]
-    arrived_at: float
-
-    def give(self, answer: Answer) -> None:
-        """Answer, unless the client is gone."""
-        if not self.answer.done():
-            self.answer.set_result(answer)
-
-
 class OrderDesk:
-    """Takes orders one by one and places them in batches on a connection of its own; *pool* serves what goes aside."""
+    """Takes orders one by one and places them in batches on lanes of its own; *pool* serves what goes aside."""
 
     def __init__(
         self,
@@ -117,11 +107,9 @@ class OrderDesk:
         self._metrics = metrics
         self._outage = outage
         metrics.watch_waiting(self._waiting_count)
-        self._line = self._new_line()
+        self._lanes = Lanes(self._new_line() for _ in range(LANES))
         self._left: set[asyncio.Task[None]] = set()
-        self._queue: deque[_Waiting] = deque()
-        self._arrived = asyncio.Event()
-        self._aside: dict[bytes, deque[_Waiting]] = {}
+        self._aside: dict[bytes, deque[Waiting]] = {}
         self._codes_aside: Counter[str] = Counter()
         self._with_code = asyncio.Semaphore(MOST_ASIDE_WITH_CODE)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -134,52 +122,58 @@ class OrderDesk:
         if self._is_closing or self._waiting_count() >= LONGEST_QUEUE:
             return True
         wait_seconds = self._lag.seconds
-        if self._queue:
-            age_seconds = time.monotonic() - self._queue[0].arrived_at
-            wait_seconds += max(age_seconds, self._pace.wait_seconds(len(self._queue)))
+        oldest_at = self._lanes.oldest_at
+        if oldest_at is not None:
+            age_seconds = time.monotonic() - oldest_at
+            wait_seconds += max(age_seconds, self._pace.wait_seconds(len(self._lanes)))
         return wait_seconds > LONGEST_WAIT_SECONDS
 
     async def place(self, ask: Ask) -> Answer:
         """Return the answer to *ask*: an order after its commit, an earlier one's replay, or a refusal."""
         if self.is_full():
             return Busy()
-        waiting = _Waiting(ask, asyncio.get_running_loop().create_future(), time.monotonic())
+        waiting = Waiting(ask, asyncio.get_running_loop().create_future(), time.monotonic())
         self._metrics.write_soon()
         if self._goes_aside(waiting):
             self._serve_aside([waiting])
         else:
-            self._queue.append(waiting)
-            self._arrived.set()
+            self._lanes.add(waiting)
         return await waiting.answer
 
-    def _goes_aside(self, waiting: _Waiting) -> bool:
+    def _goes_aside(self, waiting: Waiting) -> bool:
         """Return whether the common batch would wait for what is waited for aside: his account, or his code."""
         return waiting.ask.token_hash in self._aside or (
             bool(self._codes_aside) and asked_code(waiting.ask) in self._codes_aside
         )
 
     def _waiting_count(self) -> int:
-        return len(self._queue) + sum(len(queue) for queue in self._aside.values())
+        return len(self._lanes) + sum(len(queue) for queue in self._aside.values())
 
     async def run(self) -> None:
         """Serve until ``close`` was called and everybody has an answer."""
         self._lag.start()
-        while not (self._is_closing and not self._queue):
-            await self._arrived.wait()
-            self._arrived.clear()
-            while batch := self._next_batch():
-                await self._serve_in_turn(batch)
+        await asyncio.gather(*(self._run(lane) for lane in self._lanes.all))
         while self._tasks:
             await asyncio.wait(self._tasks)
         self._lag.stop()
-        await self._line.close()
+        for lane in self._lanes.all:
+            await lane.line.close()
 
-    def _next_batch(self) -> list[_Waiting]:
+    async def _run(self, lane: Lane) -> None:
+        while not (self._is_closing and not len(self._lanes)):
+            await lane.woken.wait()
+            lane.woken.clear()
+            while batch := self._next_batch(lane):
+                await self._serve_in_turn(batch, lane)
+                self._lanes.end(lane)
+        self._lanes.wake_all()
+
+    def _next_batch(self, lane: Lane) -> list[Waiting]:
         """Take the next orders from the queue; those whose token is served aside by now go there."""
-        batch: list[_Waiting] = []
+        batch: list[Waiting] = []
         now = time.monotonic()
-        while self._queue and len(batch) < LARGEST_BATCH:
-            waiting = self._queue.popleft()
+        room = self._lanes.room()
+        while len(batch) < room and (waiting := self._lanes.next(lane)):
             if now - waiting.arrived_at > STALE_SECONDS:
                 waiting.give(Busy())
             elif self._goes_aside(waiting):
@@ -187,17 +181,18 @@ class OrderDesk:
             else:
                 batch.append(waiting)
         if batch:
+            self._lanes.begin(lane, batch)
             self._metrics.batch_begun([now - waiting.arrived_at for waiting in batch])
         return batch
 
     def close(self) -> None:
         """Take no more orders; those that wait are still served."""
         self._is_closing = True
-        self._arrived.set()
+        self._lanes.wake_all()
 
-    async def _serve_in_turn(self, batch: list[_Waiting]) -> None:
+    async def _serve_in_turn(self, batch: list[Waiting], lane: Lane) -> None:
         """Serve *batch*; where nothing comes back in time, go on beside it: its locks hold up its own accounts."""
-        serving = self._start(self._serve(batch, self._line))
+        serving = self._start(self._serve(batch, lane.line, lane))
         await asyncio.wait({serving}, timeout=PATIENCE_SECONDS)
         while not serving.done() and len(self._left) >= MOST_LEFT:
             await asyncio.wait({serving, *self._left}, return_when=asyncio.FIRST_COMPLETED)
@@ -207,10 +202,11 @@ class OrderDesk:
         log.warning("batch is slow; going on beside it", orders=len(batch))
         self._left.add(serving)
         serving.add_done_callback(self._left.discard)
-        self._line = self._new_line()
+        lane.line = self._new_line()
 
-    async def _serve(self, batch: list[_Waiting], line: Line) -> None:
+    async def _serve(self, batch: list[Waiting], line: Line, lane: Lane) -> None:
         began_at = time.monotonic()
+        self._open_lanes()
         try:
             answers = await self._placed([waiting.ask for waiting in batch], line)
         except OutcomeUnknown as unknown:
@@ -232,10 +228,10 @@ class OrderDesk:
         else:
             self._pace.note(time.monotonic() - began_at)
             self._give_each(batch, answers)
-        if line is not self._line:
+        if line is not lane.line:
             await line.close()
 
-    def _give_each(self, batch: Sequence[_Waiting], answers: Sequence[Answer]) -> None:
+    def _give_each(self, batch: Sequence[Waiting], answers: Sequence[Answer]) -> None:
         """Give each order its answer, which is committed, then count."""
         for waiting, answer in zip(batch, answers, strict=True):
             waiting.give(answer)
@@ -270,8 +266,23 @@ class OrderDesk:
                 return answers
         raise AssertionError("the last attempt returns or raises")
 
+    def _open_lanes(self) -> None:
+        """Connect idle lanes beforehand: whose turn it is must not wait for that, nor hear that it failed."""
+        now = time.monotonic()
+        for lane in self._lanes.all:
+            if not (lane.is_ready or lane.under_way) and now >= lane.open_at:
+                lane.open_at = now + OPEN_AGAIN_SECONDS
+                self._start(self._open(lane.line))
+
+    async def _open(self, line: Line) -> None:
+        with suppress(OperatorError, asyncpg.PostgresError, *OUTAGES):
+            await line.connection()
+        if all(line is not lane.line for lane in self._lanes.all):
+            await line.close()
+        self._lanes.wake()
+
     def _new_line(self) -> Line:
-        settings = {"lock_timeout": HOT_LOCK_TIMEOUT, **BY_KEY}
+        settings = {"lock_timeout": HOT_LOCK_TIMEOUT, **BY_KEY, **PLANNED_ONCE}
         return Line(self._database, command_timeout=COMMAND_TIMEOUT_SECONDS, settings=settings)
 
     def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
@@ -280,7 +291,7 @@ class OrderDesk:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def _serve_aside(self, batch: list[_Waiting]) -> None:
+    def _serve_aside(self, batch: list[Waiting]) -> None:
         """Serve *batch* by token on connections of the pool, and whatever else these tokens ask for meanwhile."""
         for waiting in batch:
             self._note_code(waiting)
@@ -291,7 +302,7 @@ class OrderDesk:
                 self._aside[token] = deque([waiting])
                 self._start(self._serve_token(token))
 
-    def _note_code(self, waiting: _Waiting) -> None:
+    def _note_code(self, waiting: Waiting) -> None:
         code = asked_code(waiting.ask)
         if code is None or waiting.answer.done():
             return
@@ -315,7 +326,7 @@ class OrderDesk:
                     await self._serve_alone(waiting, queue)
         del self._aside[token]
 
-    async def _serve_alone(self, waiting: _Waiting, behind: deque[_Waiting]) -> None:
+    async def _serve_alone(self, waiting: Waiting, behind: deque[Waiting]) -> None:
         try:
             async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
                 answers = await self._placed_on(connection, [waiting.ask])
@@ -343,11 +354,11 @@ class OrderDesk:
         else:
             self._give_each([waiting], answers)
 
-    async def _settle_batch(self, batch: list[_Waiting], unknown: OutcomeUnknown) -> None:
+    async def _settle_batch(self, batch: list[Waiting], unknown: OutcomeUnknown) -> None:
         if not await self._is_settled(batch, unknown):
             self._serve_aside(batch)
 
-    async def _is_settled(self, batch: list[_Waiting], unknown: OutcomeUnknown) -> bool:
+    async def _is_settled(self, batch: list[Waiting], unknown: OutcomeUnknown) -> bool:
         """Find out what became of a COMMIT whose answer was lost, and answer by that; False: nothing was written."""
         saved = await self._saved(unknown)
         if saved is None:
@@ -374,11 +385,11 @@ class OrderDesk:
         return None
 
 
-def _orders(batch: Sequence[_Waiting]) -> dict[str, Any]:
+def _orders(batch: Sequence[Waiting]) -> dict[str, Any]:
     """Return what a log line says of the orders it is about."""
     return {"orders": len(batch), "request_id": ",".join(waiting.ask.request_id for waiting in batch)}
 
 
-def _give_all(batch: Sequence[_Waiting], refusal: Refusal) -> None:
+def _give_all(batch: Sequence[Waiting], refusal: Refusal) -> None:
     for waiting in batch:
         waiting.give(refusal)

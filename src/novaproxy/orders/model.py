@@ -5,6 +5,8 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from msgspec import Struct
+
 from novaproxy.catalog.model import Delivery, Duration, Plan
 from novaproxy.catalog.rules import Chosen
 from novaproxy.errors import Refusal
@@ -24,8 +26,7 @@ class OrderStatus(StrEnum):
     INVOICE_EXPIRED = "invoice_expired"
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(Struct, frozen=True):
     """One call of ``POST /orders``: who asks, by the hash of his token, under which key, and for what.
 
     *request_id* is for the log alone; no decision looks at it.
@@ -59,8 +60,7 @@ class Customer:
         return any(self.plan_orders.values())
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(Struct, frozen=True):
     """What was agreed: the decision's result, before credentials are issued and anything is written."""
 
     plan: Plan
@@ -83,8 +83,7 @@ class Terms:
         return OrderStatus.PENDING if self.plan.delivery is Delivery.MANUAL else OrderStatus.ACTIVE
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(Struct, frozen=True):
     """An order as a row tells it. Prices in cents; *options* is the JSON array of the resolved choices, as sold."""
 
     uuid: UUID

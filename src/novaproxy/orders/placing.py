@@ -3,10 +3,10 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 import asyncpg
+from msgspec import Struct
 
 from novaproxy.catalog.resource import BYTES_PER_GB, Showcase
 from novaproxy.catalog.rules import expiry
@@ -22,8 +22,7 @@ from novaproxy.orders.resource import options_json
 from novaproxy.orders.store import Written, load_batch, save_batch
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(Struct, frozen=True):
     """A new order, after its commit."""
 
     order: Order
@@ -63,12 +62,12 @@ async def place_batch(connection: Connection, asks: Sequence[Ask], shelf: Shelf,
         written: list[Written] = []
         for decision in decisions:
             if isinstance(decision, Accepted):
-                written.append(_written(decision, showcase, sealer, loaded.now))
+                written.append(_written(decision, sealer, loaded.now))
                 answers.append(Placed(written[-1].order, showcase))
             else:
                 answers.append(decision)
         if written:
-            await save_batch(connection, written, loaded.ledgers)
+            await save_batch(connection, written, loaded.ledgers, showcase.listing.revision, loaded.now)
     except BaseException:
         await _rolled_back(connection, transaction)
         raise
@@ -92,7 +91,7 @@ async def _rolled_back(connection: Connection, transaction: asyncpg.transaction.
         connection.terminate()
 
 
-def _written(accepted: Accepted, showcase: Showcase, sealer: Sealer, now: datetime) -> Written:
+def _written(accepted: Accepted, sealer: Sealer, now: datetime) -> Written:
     """Return *accepted* as it is saved, with credentials where its status allows them."""
     terms = accepted.terms
     is_active = terms.status is OrderStatus.ACTIVE
@@ -117,7 +116,6 @@ def _written(accepted: Accepted, showcase: Showcase, sealer: Sealer, now: dateti
     return Written(
         accepted=accepted,
         order=order,
-        revision=showcase.listing.revision,
         password_sealed=None if password is None else sealer.sealed(password, order.uuid),
         sealing_key_id=None if password is None else sealer.key_id,
     )

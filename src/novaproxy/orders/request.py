@@ -3,9 +3,10 @@
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from difflib import get_close_matches
+
+from msgspec import Struct
 
 from novaproxy.errors import Refusal, echo
 from novaproxy.http.body import Fields, JsonValue, json_object
@@ -59,8 +60,7 @@ class FieldUnknown(Refusal):
         self.name = name
 
 
-@dataclass(frozen=True, slots=True)
-class OrderRequest:
+class OrderRequest(Struct, frozen=True):
     """The fields of an order as they came, trimmed; None is absent. What they mean is for the rules."""
 
     plan: JsonValue = None

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import asyncpg
+from msgspec import Struct
 
 from novaproxy.catalog.store import Revision, seen_revision
 from novaproxy.database.pool import Connection, statement
@@ -27,13 +28,11 @@ class Loaded:
     ledgers: Ledgers
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(Struct, frozen=True):
     """An accepted order with its credentials, as it is saved."""
 
     accepted: Accepted
     order: Order
-    revision: int
     password_sealed: bytes | None
     sealing_key_id: int | None
 
@@ -89,8 +88,10 @@ def _note_key(row: asyncpg.Record, ask: Ask, customer: Customer) -> None:
         customer.keys[ask.idempotency_key] = (row["key_order_uuid"], row["key_request_hash"])
 
 
-async def save_batch(connection: Connection, written: Sequence[Written], ledgers: Ledgers) -> None:
-    """Write *written* down with everything that it moves.
+async def save_batch(
+    connection: Connection, written: Sequence[Written], ledgers: Ledgers, revision: int, now: datetime
+) -> None:
+    """Write *written*, which were decided at *now* on the catalog's *revision*, down with everything that they move.
 
     Raises:
         BooksChanged: a guard held.
@@ -107,7 +108,9 @@ async def save_batch(connection: Connection, written: Sequence[Written], ledgers
     account_codes = Counter(redeemed)
     row = await connection.fetchrow(
         statement(_SQL, "save_batch"),
-        *_order_columns(written),
+        [_row(one) for one in written],
+        revision,
+        now,
         changed,
         [ledgers.versions_before[account_id] for account_id in changed],
         [ledgers.customers[account_id].ledger_version for account_id in changed],
@@ -126,35 +129,30 @@ async def save_batch(connection: Connection, written: Sequence[Written], ledgers
         raise BooksChanged(f"decided {(len(written), charges, len(changed), len(codes))}, wrote {row}")
 
 
-def _order_columns(written: Sequence[Written]) -> list[list[Any]]:
-    """Return the columns of the orders, one list each, as ``save_batch.sql`` numbers them."""
-    rows = [
-        (
-            one.order.uuid,
-            one.order.account_id,
-            one.order.plan_id,
-            one.revision,
-            one.order.status,
-            one.order.gross_cents,
-            one.order.discount_cents,
-            one.order.net_cents,
-            one.accepted.terms.discount_code_id,
-            one.accepted.terms.bandwidth_gb,
-            one.accepted.terms.term,
-            one.order.options.decode(),
-            one.accepted.idempotency_key,
-            one.accepted.request_hash,
-            one.order.username,
-            one.password_sealed,
-            one.sealing_key_id,
-            one.order.expires_at,
-            one.accepted.ledger_version,
-            one.accepted.balance_after_cents,
-            one.order.created_at,
-        )
-        for one in written
-    ]
-    return [list(column) for column in zip(*rows, strict=True)]
+def _row(written: Written) -> tuple[Any, ...]:
+    """Return the attributes of a ``written_order`` (migration 0009)."""
+    accepted, order = written.accepted, written.order
+    return (
+        order.uuid,
+        order.account_id,
+        order.plan_id,
+        order.status,
+        order.gross_cents,
+        order.discount_cents,
+        order.net_cents,
+        accepted.terms.discount_code_id,
+        accepted.terms.bandwidth_gb,
+        accepted.terms.term,
+        order.options.decode(),
+        accepted.idempotency_key,
+        accepted.request_hash,
+        order.username,
+        written.password_sealed,
+        written.sealing_key_id,
+        order.expires_at,
+        accepted.ledger_version,
+        accepted.balance_after_cents,
+    )
 
 
 async def saved_uuids(connection: Connection, written: Sequence[Written]) -> set[Any]:

@@ -5,6 +5,7 @@ However the supervisor ends, the worker answers what is under way and ends too.
 
 import asyncio
 import contextlib
+import gc
 import os
 import socket
 from collections.abc import Iterator
@@ -22,6 +23,8 @@ from novaproxy.serving.lifeline import ended_with_supervisor, read_orders, share
 from novaproxy.serving.logs import configure_logs, log_crashes
 
 _BACKLOG = 2_048
+_NEW_OBJECTS = 20_000
+"""How many objects that may stand in circles come into being between two looks for garbage; a few megabytes."""
 
 
 class _Server(uvicorn.Server):
@@ -44,10 +47,19 @@ class _Server(uvicorn.Server):
             os.close(self._ready)
 
 
+def _collect_garbage_seldom() -> None:
+    """Look for garbage in circles less often, and never in what stays for good: it took 5 % of an order's time here."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_NEW_OBJECTS, 10, 10)
+
+
 async def _serve(orders: WorkerOrders) -> None:
     watched = Watched(shared_figures(orders), orders.metrics_token, orders.has_access_log)
     async with opened_shop(orders.database, orders.sealing_keys, watched, orders.limits) as shop:
         server = _Server(_config(shop), orders.ready)
+
+        _collect_garbage_seldom()
 
         def end() -> None:
             server.should_exit = True
