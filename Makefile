@@ -40,10 +40,8 @@ lint: $(STAMP) ## Run the linters alone.
 guards: $(STAMP) ## Remove each guard in a scratch copy; its tests must fail (about 10 minutes; ONLY=name,name JOBS=2).
 	@PYTHONPATH=tests $(BIN)/python -m guards --only "$(ONLY)" --jobs "$(or $(JOBS),2)"
 
-bench: $(STAMP) ## Measure the order rate beside pgbench, then long lists, into docs/benchmarks.md (about 7 minutes).
+bench: $(STAMP) ## Measure the order rate beside pgbench, into docs/benchmarks.md (8 minutes, 2 GB).
 	@$(BIN)/python -m benchmarks.order_rate --write
-	@$(BIN)/python -m benchmarks.order_lists --write
-	@$(BIN)/python -m benchmarks.gateway --write
 
 bench-lists: $(STAMP) ## Measure long lists, and what others notice of them, alone (about 2 minutes).
 	@$(BIN)/python -m benchmarks.order_lists --write

@@ -17,7 +17,7 @@ DECLARE
     price      record;
     gross      bigint;
     new_order  bigint;
-    new_uuid   uuid := gen_random_uuid();
+    new_uuid   uuid := uuidv7();
     decided_at timestamptz;
 BEGIN
     SELECT account.id, account.balance_cents, account.ledger_version INTO customer

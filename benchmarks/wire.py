@@ -4,6 +4,7 @@ import asyncio
 import random
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import cast
@@ -11,7 +12,7 @@ from typing import cast
 import uvloop
 
 _UUID = re.compile(rb'"uuid":"([0-9a-f-]{36})"')
-_BODY = b'{"plan":"residential","bandwidth":2}'
+BODY = b'{"plan":"residential","bandwidth":2}'
 
 
 @dataclass(slots=True)
@@ -34,11 +35,11 @@ class Run:
         return 1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def request_bytes(port: int, account: int) -> bytes:
+def request_bytes(port: int, account: int, body: bytes = BODY) -> bytes:
     """Return an order of one of the loaded accounts as it goes over the line."""
     return (
         b"POST /orders HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAuthorization: Bearer bench-%d\r\n"
-        b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (port, account, len(_BODY), _BODY)
+        b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (port, account, len(body), body)
     )
 
 
@@ -51,9 +52,8 @@ def order_uuid(body: bytes) -> bytes | None:
 class _Client(asyncio.Protocol):
     """One connection: sends the next order as soon as the last one is answered."""
 
-    def __init__(self, port: int, accounts: range, run: Run, end: float, seed: int) -> None:
-        self._port = port
-        self._accounts = accounts
+    def __init__(self, requests: Sequence[bytes], run: Run, end: float, seed: int) -> None:
+        self._requests = requests
         self._run = run
         self._end = end
         self._random = random.Random(seed)  # noqa: S311 -- a repeatable choice of accounts
@@ -76,7 +76,7 @@ class _Client(asyncio.Protocol):
                 self.done.set_result(None)
             return
         self._sent_at = now
-        self._transport.write(request_bytes(self._port, self._random.choice(self._accounts)))
+        self._transport.write(self._random.choice(self._requests))
 
     def data_received(self, received: bytes) -> None:
         self._buffer += received
@@ -108,8 +108,9 @@ def _itself(client: _Client) -> _Client:
     return client
 
 
-def placed_orders(port: int, accounts: range, connections: int, seconds: float, seed: int) -> Run:
+def placed_orders(port: int, accounts: range, connections: int, seconds: float, seed: int, body: bytes = BODY) -> Run:
     """Place orders for *seconds* on *connections* connections, each for a random account, and return what was seen."""
+    requests = [request_bytes(port, account, body) for account in accounts]
 
     async def place() -> Run:
         run = Run(seconds)
@@ -117,7 +118,7 @@ def placed_orders(port: int, accounts: range, connections: int, seconds: float, 
         loop = asyncio.get_running_loop()
         clients = []
         for number in range(connections):
-            client = _Client(port, accounts, run, began + seconds, seed * 100_000 + number)
+            client = _Client(requests, run, began + seconds, seed * 100_000 + number)
             clients.append(client)
             await loop.create_connection(partial(_itself, client), "127.0.0.1", port)
         await asyncio.gather(*(client.done for client in clients))

@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 
 from benchmarks.peers.load import Way
+from benchmarks.processes import cpu_seconds, family
 from benchmarks.shop import NOVAPROXY, environment
 
 GIGABYTES = 900
@@ -74,22 +75,12 @@ class Carrier:
 
     def cpu_seconds(self) -> float:
         """User and system time so far, of all threads and descendants, those that have ended among them."""
-        ticks = 0
-        for pid in _family(self.pid):
-            words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            ticks += sum(map(int, words[11:15]))
-        return ticks / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds(self.pid)
 
     def resident_bytes(self) -> int:
         """Memory that is in use now."""
-        pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in _family(self.pid))
+        pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in family(self.pid))
         return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def _family(pid: int) -> list[int]:
-    lists = Path(f"/proc/{pid}/task").glob("*/children")
-    children = [int(child) for path in lists for child in path.read_text().split()]
-    return [pid, *(one for child in children for one in _family(child))]
 
 
 def free_port() -> int:
@@ -169,7 +160,7 @@ def _bought(port: int, token: str, number: int) -> str:
 
 
 def _child(parent: int, module: str) -> int:
-    for pid in _family(parent):
+    for pid in family(parent):
         if module.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
             return pid
     raise SystemExit(f"no {module} runs")
