@@ -1,12 +1,20 @@
 # Two commands do everything: `make run` opens the demo shop, `make test` checks the whole project.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-clients torture fuzz reliability guards mutants lint bench bench-lists bench-overload bench-audit bench-gateway \
-	docs format advisories lock clean
+.PHONY: help run test test-clients torture fuzz reliability guards mutants lint bench bench-hot bench-all bench-lists bench-overload bench-audit \
+	bench-gateway docs format advisories lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SHELL := /bin/sh
+
+# What bench-all runs, in this order, and the Debian packages that they need together.
+BENCHES := bench bench-hot
+BENCHES += bench-lists
+BENCHES += bench-overload
+BENCHES += bench-audit
+BENCHES += bench-gateway
+BENCH_PACKAGES := haproxy squid wrk
 
 help: ## Show what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,13 +51,23 @@ guards: $(STAMP) ## Remove each guard in a scratch copy; its tests must fail (ab
 bench: $(STAMP) ## Measure the order rate beside pgbench, into docs/benchmarks.md (8 minutes, 2 GB).
 	@$(BIN)/python -m benchmarks.order_rate --write
 
+bench-hot: $(STAMP) ## Measure the order rate on one hot account and one hot discount code (7 minutes, 2 GB).
+	@$(BIN)/python -m benchmarks.hot_rate --write
+
+bench-all: $(STAMP) ## Run every benchmark; it first says how long that takes and what it needs.
+	@$(BIN)/python -m benchmarks.plan $(foreach package,$(BENCH_PACKAGES),--packages $(package)) $(BENCHES)
+	@failed=; for bench in $(BENCHES); do \
+		echo "== make $$bench"; $(MAKE) --no-print-directory $$bench || failed="$$failed $$bench"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "Failed:$$failed" >&2; exit 1; fi
+
 bench-lists: $(STAMP) ## Measure long lists, and what others notice of them, alone (about 2 minutes).
 	@$(BIN)/python -m benchmarks.order_lists --write
 
 bench-overload: $(STAMP) ## Measure what happens when twice as many orders arrive as can be placed (about 2 minutes).
 	@$(BIN)/python -m benchmarks.overload --write
 
-bench-audit: $(STAMP) ## Measure the audit over a million orders, and what it takes from those who order.
+bench-audit: $(STAMP) ## Measure the audit over a million orders, and what it takes from those who order (6 minutes, 4 GB).
 	@$(BIN)/python -m benchmarks.audit --write
 
 bench-gateway: $(STAMP) ## Measure the gateway beside HAProxy, Squid and asyncio's streams (about 3 minutes).

@@ -29,15 +29,15 @@ class Figures:
 
     def best_clients(self) -> int:
         """Return the number of clients at which pgbench was fastest in the sweep, in the median."""
-        return max(self.sweep, key=lambda clients: _median_rate(self.sweep[clients]))
+        return max(self.sweep, key=lambda clients: median_rate(self.sweep[clients]))
 
     def pgbench_best(self) -> float:
         """Return the rate that pgbench is held to: the best of the sweep's medians and the long runs' median."""
-        return max(_median_rate(runs) for runs in (self.pgbench, *self.sweep.values()))
+        return max(median_rate(runs) for runs in (self.pgbench, *self.sweep.values()))
 
     def ratio(self, connections: int) -> float:
         """Return how many times pgbench's best the orders over *connections* are."""
-        return _median_rate(self.http[connections]) / self.pgbench_best()
+        return median_rate(self.http[connections]) / self.pgbench_best()
 
     def ratios_by_round(self, connections: int) -> list[float]:
         """Return the same for each round beside the long run of pgbench in it."""
@@ -65,5 +65,6 @@ class Figures:
         }
 
 
-def _median_rate(runs: list[PgbenchRun] | list[HttpRun]) -> float:
+def median_rate(runs: list[PgbenchRun] | list[HttpRun]) -> float:
+    """Return the median of the orders a second."""
     return median(run.rate for run in runs)

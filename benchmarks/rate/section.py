@@ -5,7 +5,7 @@ from statistics import median
 from benchmarks.page import machine
 from benchmarks.rate.figures import Figures
 from benchmarks.rate.sides import HttpRun, PgbenchRun
-from benchmarks.rate.telling import listed, middle, span, table
+from benchmarks.rate.telling import clients, listed, middle, span, table
 from novaproxy.orders.pace import LARGEST_BATCH
 
 _PEER = """The peer is pgbench with one stored function, one call a transaction, `-M prepared`, in the same database:
@@ -88,7 +88,7 @@ def _costs(figures: Figures) -> list[str]:
 
 
 def _pgbench(figures: Figures) -> str:
-    return f"pgbench, {figures.best_clients()} clients"
+    return f"pgbench, {clients(figures.best_clients())}"
 
 
 def _used(runs: list[HttpRun] | list[PgbenchRun]) -> list[str]:

@@ -24,8 +24,8 @@ SELECT (SELECT count(*) FROM account WHERE email LIKE 'bench%@example.com') AS a
 """
 
 
-def prepare(target: Target, accounts: int = ACCOUNTS, orders: int = ORDERS) -> None:
-    """Load the accounts with their past orders, and make the peers' functions."""
+def prepare(target: Target, accounts: int = ACCOUNTS, orders: int = ORDERS, *, with_code: bool = False) -> None:
+    """Load the accounts with their past orders, and make the peers' functions, that of a discount code where asked."""
 
     async def load() -> None:
         connection = await asyncpg.connect(**target)
@@ -33,6 +33,8 @@ def prepare(target: Target, accounts: int = ACCOUNTS, orders: int = ORDERS) -> N
             await connection.execute((SQL / "peer.sql").read_text())
             await connection.execute(save_function(statement("novaproxy.orders", "save_batch")))
             await connection.execute((SQL / "peer_batch.sql").read_text())
+            if with_code:
+                await connection.execute((SQL / "peer_code.sql").read_text())
             await connection.fetch((SQL / "load.sql").read_text(), accounts)
             await connection.fetch((SQL / "load_orders.sql").read_text(), orders)
             for table in WRITTEN_TABLES:

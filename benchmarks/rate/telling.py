@@ -23,3 +23,8 @@ def span(values: Sequence[float], digits: int = 0) -> str:
 def listed(counts: Mapping[str, float]) -> str:
     """Return what is counted, each with its count."""
     return ", ".join(f"{name} {count:g}" for name, count in counts.items()) or "none"
+
+
+def clients(count: int) -> str:
+    """Return *count* clients in words."""
+    return f"{count} client" if count == 1 else f"{count} clients"

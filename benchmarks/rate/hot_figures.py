@@ -1,0 +1,78 @@
+"""What ``make bench-hot`` found: lists of runs for each case and point, and what they come to."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from benchmarks.rate.figures import median_rate
+from benchmarks.rate.rows import Added, differences
+from benchmarks.rate.sides import HttpRun, PgbenchRun
+
+RANDOM, ACCOUNT, CODE = "random", "account", "code"
+HOT = (ACCOUNT, CODE)
+NAMES = {RANDOM: "random accounts", ACCOUNT: "hot account", CODE: "hot code"}
+
+
+def _sides() -> dict[str, dict[str, Added]]:
+    return {RANDOM: {"HTTP": Added()}, **{case: {"pgbench": Added(), "HTTP": Added()} for case in HOT}}
+
+
+@dataclass(slots=True)
+class Figures:
+    """The runs by case and number of clients or connections, and what was found in what they wrote."""
+
+    start: str = ""
+    settings: dict[str, str] = field(default_factory=dict)
+    fdatasync_ms: list[float] = field(default_factory=list)
+    sweep: dict[str, dict[int, list[PgbenchRun]]] = field(default_factory=lambda: {case: {} for case in HOT})
+    pgbench: dict[str, list[PgbenchRun]] = field(default_factory=lambda: {case: [] for case in HOT})
+    http: dict[str, dict[int, list[HttpRun]]] = field(default_factory=lambda: {case: {} for case in (RANDOM, *HOT)})
+    added: dict[str, dict[str, Added]] = field(default_factory=_sides)
+    code_uses: int = 0
+    code_orders: int = 0
+    missing: int = 0
+    breaches: int = 0
+    seconds: float = 0.0
+
+    def best_clients(self, case: str) -> int:
+        """Return the number of clients at which pgbench was fastest in the sweep, in the median."""
+        return max(self.sweep[case], key=lambda clients: median_rate(self.sweep[case][clients]))
+
+    def pgbench_best(self, case: str) -> float:
+        """Return the rate that pgbench is held to: the best of the sweep's medians and the long runs' median."""
+        return max(median_rate(runs) for runs in (self.pgbench[case], *self.sweep[case].values()))
+
+    def to_random(self, case: str, connections: int) -> float:
+        """Return what share of our own rate on random accounts we reach on *case*."""
+        return median_rate(self.http[case][connections]) / median_rate(self.http[RANDOM][connections])
+
+    def to_pgbench(self, case: str, connections: int) -> float:
+        """Return how many times pgbench's best there we reach on *case*."""
+        return median_rate(self.http[case][connections]) / self.pgbench_best(case)
+
+    def faults(self) -> list[str]:
+        """Return why these figures count for nothing, a sentence each."""
+        told = [
+            f"rows differ, {NAMES[case]}: {difference}"
+            for case, sides in self.added.items()
+            for difference in differences(sides)
+        ]
+        if self.code_uses != self.code_orders:
+            told.append(f"the code counted {self.code_uses} uses, {self.code_orders} orders redeemed it")
+        if self.missing:
+            told.append(f"{self.missing} orders were answered with 201 and are not in the database")
+        if self.breaches:
+            told.append(f"the books do not hold: {self.breaches} breaches")
+        return told
+
+    def kept(self) -> dict[str, Any]:
+        """Return what benchmarks/hot_rate.json keeps."""
+        points = [(case, connections) for case in HOT for connections in self.http[case]]
+        added = self.added.items()
+        return asdict(self) | {
+            "pgbench_clients": {case: self.best_clients(case) for case in HOT},
+            "pgbench_best": {case: self.pgbench_best(case) for case in HOT},
+            "to_random": {f"{case}, {count}": self.to_random(case, count) for case, count in points},
+            "to_pgbench": {f"{case}, {count}": self.to_pgbench(case, count) for case, count in points},
+            "added": {case: {side: one.told() for side, one in sides.items()} for case, sides in added},
+            "rewritten": {case: {side: one.told_rewrites() for side, one in sides.items()} for case, sides in added},
+        }

@@ -1,0 +1,115 @@
+"""The section of docs/benchmarks.md that ``make bench-hot`` writes."""
+
+from statistics import median
+
+from benchmarks.page import machine
+from benchmarks.rate.hot_figures import HOT, NAMES, RANDOM, Figures
+from benchmarks.rate.telling import clients, listed, middle, span, table
+
+_PEER = """The hot account buys alone; the hot code has a `max_uses`, which is counted, and random accounts use it. The
+peer is pgbench with one stored function, one call a transaction, as for [the order rate](#the-order-rate); the one for
+the code checks and counts its uses last, so that its row is locked for the shortest time. It is held to the best of the
+sweep's medians and of its long runs' median."""
+
+
+def section(figures: Figures, seconds: float) -> str:
+    """Return the section; *seconds* is the length of a long run."""
+    settings = ", ".join(f"{name} = {value}" for name, value in figures.settings.items())
+    runs, synced = len(figures.fdatasync_ms), figures.fdatasync_ms
+    return "\n".join(
+        [
+            "## A hot account and a hot code",
+            "",
+            f"Written by `make bench-hot`, in {figures.seconds / 60:.1f} minutes.",
+            "",
+            _headline(figures),
+            "",
+            _PEER,
+            "",
+            f"At the start: {figures.start}.",
+            f"{runs} rounds that alternate forth and back, {seconds:g} s each run; medians and ranges.",
+            f"{machine()}. {settings}.",
+            f"`fdatasync` of 8 KB beside the data: {middle(synced, 2)} ms, {span(synced, 2)}.",
+            "",
+            *_rates(figures),
+            *_sweeps(figures),
+            *_written(figures),
+        ]
+    )
+
+
+def _headline(figures: Figures) -> str:
+    told = []
+    for case in HOT:
+        most = max(figures.http[case])
+        told.append(
+            f"One {NAMES[case]}: **{figures.to_random(case, most):.2f} of our rate on random accounts, and "
+            f"{figures.to_pgbench(case, most):.2f} times pgbench's best there**, on {most} connections."
+        )
+    return "\n".join(told)
+
+
+def _rates(figures: Figures) -> list[str]:
+    head = ["", "orders/s", "range", "to random accounts", "to pgbench's best", "p50", "p99"]
+    head += ["CPU, µs an order: API worker", "PostgreSQL", "load generator"]
+    rows = []
+    for case in (RANDOM, *HOT):
+        name = NAMES[case]
+        if case in figures.pgbench:
+            rows.append([f"pgbench, {name}, {clients(figures.best_clients(case))}", *_pgbench(figures, case)])
+        for count, runs in figures.http[case].items():
+            rates = [run.rate for run in runs]
+            is_hot = case != RANDOM
+            rows.append(
+                [
+                    f"**HTTP, {name}, {count} connections**",
+                    *(middle(rates), span(rates)),
+                    f"**{figures.to_random(case, count):.2f}**" if is_hot else "",
+                    f"**{figures.to_pgbench(case, count):.2f}**" if is_hot else "",
+                    f"{middle([run.p50_ms for run in runs], 1)} ms",
+                    f"{middle([run.p99_ms for run in runs], 1)} ms",
+                    middle([run.worker_us for run in runs]),
+                    middle([run.postgres_us for run in runs]),
+                    middle([run.load_us for run in runs]),
+                ]
+            )
+    return table(head, rows)
+
+
+def _pgbench(figures: Figures, case: str) -> list[str]:
+    runs = figures.pgbench[case]
+    rates = [run.rate for run in runs]
+    used = [middle([run.postgres_us for run in runs]), middle([run.load_us for run in runs])]
+    return [middle(rates), span(rates), "", f"{median(rates) / figures.pgbench_best(case):.2f}", "", "", "", *used]
+
+
+def _sweeps(figures: Figures) -> list[str]:
+    first = next(iter(figures.sweep.values()))
+    rows = []
+    for case, found in figures.sweep.items():
+        rates = [[run.rate for run in runs] for runs in found.values()]
+        rows += [[f"{NAMES[case]}, orders/s", *map(middle, rates)], ["range", *map(span, rates)]]
+    return [
+        "pgbench over numbers of clients, in short runs before the long ones:",
+        "",
+        *table(["clients", *map(str, first)], rows),
+    ]
+
+
+def _written(figures: Figures) -> list[str]:
+    sides = [(case, side, one) for case, found in figures.added.items() for side, one in found.items()]
+    return [
+        "What one order added, counted in every table, rows first, then steps of counters; it must be the same on both",
+        "sides of a case:",
+        "",
+        *(f"- {NAMES[case]}, {side}, {one.orders} orders: {listed(one.told())}" for case, side, one in sides),
+        "",
+        "A batch rewrites a row once however many of its orders change it; versions of such rows that one order wrote:",
+        "",
+        *(f"- {NAMES[case]}, {side}: {listed(one.told_rewrites())}" for case, side, one in sides),
+        "",
+        f"Uses that the code counted: {figures.code_uses}; orders that redeemed it: {figures.code_orders}.",
+        f"Orders answered with 201 and not in the database: {figures.missing}.",
+        f"Breaches that `novaproxy audit` found in what all wrote: {figures.breaches}.",
+        "",
+    ]
