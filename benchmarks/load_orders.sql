@@ -1,9 +1,11 @@
 -- $1 past orders of 2 GB, one a second until now, by turns of the accounts that load.sql made, with clean books.
 WITH buyer AS (
-    SELECT account.id, account.balance_cents, account.ledger_version,
-           row_number() OVER (ORDER BY account.id) - 1 AS place, count(*) OVER () AS buyers
+    SELECT id, balance_cents, ledger_version, row_number() OVER (ORDER BY id) - 1 AS place
     FROM account
-    WHERE account.email LIKE 'bench%@example.com'
+    WHERE email LIKE 'bench%@example.com'
+), turn AS (
+    SELECT number, number / buyers AS earlier, number % buyers AS place
+    FROM generate_series(0, $1::integer - 1) AS number, (SELECT count(*) AS buyers FROM buyer) AS counted
 ), sold AS (
     SELECT plan_id, revision, 2 * price_per_gb_e4 / 100 AS cents
     FROM peer_price
@@ -12,12 +14,11 @@ WITH buyer AS (
     LIMIT 1
 ), wish AS (
     SELECT number, uuidv7() AS uuid, buyer.id AS account_id, plan_id, revision, cents,
-           ledger_version + 1 + number / buyers AS version,
-           balance_cents - cents * (1 + number / buyers) AS balance_after_cents,
+           ledger_version + 1 + earlier AS version, balance_cents - cents * (1 + earlier) AS balance_after_cents,
            now() - make_interval(secs => $1::integer - number) AS decided_at
-    FROM generate_series(0, $1::integer - 1) AS number
+    FROM turn
+    JOIN buyer ON buyer.place = turn.place
     CROSS JOIN sold
-    JOIN buyer ON buyer.place = number % buyer.buyers
 ), placed AS (
     INSERT INTO orders (uuid, account_id, plan_id, catalog_revision, status, gross_cents, discount_cents, net_cents,
                         bandwidth_gb, username, password_sealed, sealing_key_id, created_at, updated_at)
