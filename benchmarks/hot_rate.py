@@ -116,6 +116,7 @@ def _measure_http(figures: Figures, bench: Bench, case: str, connections: int, s
     run = bench.http(CASES[case], connections, seconds, seed=number + 1, added=figures.added[case]["HTTP"])
     figures.http[case].setdefault(connections, []).append(run)
     figures.missing += run.missing
+    figures.refused += sum(run.refusals.values())
     print(f"run {number + 1}: HTTP, {case}, {connections}: {run.rate:.0f} orders/s {run.refusals}", flush=True)
 
 

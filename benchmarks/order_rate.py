@@ -107,6 +107,7 @@ def _measure_http(figures: Figures, bench: Bench, connections: int, seconds: flo
     run = bench.http(RANDOM_ACCOUNTS, connections, seconds, seed=number + 1, added=figures.added[HTTP])
     figures.http.setdefault(connections, []).append(run)
     figures.missing += run.missing
+    figures.refused += sum(run.refusals.values())
     print(
         f"run {number + 1}: HTTP, {connections} connections: {run.rate:.0f} orders/s; µs an order: "
         f"worker {run.worker_us:.0f}, PostgreSQL {run.postgres_us:.0f}, load {run.load_us:.0f} {run.refusals}",

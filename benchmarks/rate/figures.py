@@ -24,6 +24,7 @@ class Figures:
     alone_p50_ms: dict[str, list[float]] = field(default_factory=dict)
     added: dict[str, Added] = field(default_factory=lambda: {side: Added() for side in (PGBENCH, HTTP, BATCHES)})
     missing: int = 0
+    refused: int = 0
     breaches: int = 0
     seconds: float = 0.0
 

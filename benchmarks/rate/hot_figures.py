@@ -30,6 +30,7 @@ class Figures:
     code_uses: int = 0
     code_orders: int = 0
     missing: int = 0
+    refused: int = 0
     breaches: int = 0
     seconds: float = 0.0
 

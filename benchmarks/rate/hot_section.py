@@ -109,7 +109,7 @@ def _written(figures: Figures) -> list[str]:
         *(f"- {NAMES[case]}, {side}: {listed(one.told_rewrites())}" for case, side, one in sides),
         "",
         f"Uses that the code counted: {figures.code_uses}; orders that redeemed it: {figures.code_orders}.",
-        f"Orders answered with 201 and not in the database: {figures.missing}.",
+        f"Answers other than 201: {figures.refused}; with a 201, but not in the database: {figures.missing}.",
         f"Breaches that `novaproxy audit` found in what all wrote: {figures.breaches}.",
         "",
     ]

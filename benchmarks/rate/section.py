@@ -11,7 +11,8 @@ from novaproxy.orders.pace import LARGEST_BATCH
 _PEER = """The peer is pgbench with one stored function, one call a transaction, `-M prepared`, in the same database:
 the same tables, indexes, constraints, triggers and server settings. It is held to the best of the sweep's medians and
 of its long runs' median. Orders over HTTP count when they were answered with 201 and their uuid is in the database;
-nobody waits on purpose. Every order is of a random account."""
+nobody waits on purpose. Every order is of a random account. The service stays open, with its duties, while pgbench
+runs."""
 
 _CPU = """CPU is user and system time of the API worker's process, of all of PostgreSQL's processes, those that have
 ended among them, and of what makes the load, in microseconds for each order. All share one machine."""
@@ -153,7 +154,7 @@ def _written(figures: Figures) -> list[str]:
         "",
         *(f"- {side}: {listed(one.told_rewrites())}" for side, one in added),
         "",
-        f"Orders answered with 201 and not in the database: {figures.missing}.",
+        f"Answers other than 201: {figures.refused}; with a 201, but not in the database: {figures.missing}.",
         f"Breaches that `novaproxy audit` found in what all wrote: {figures.breaches}.",
         "",
     ]
