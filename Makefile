@@ -1,7 +1,7 @@
 # Two commands do everything: `make run` opens the demo shop, `make test` checks the whole project.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-clients torture fuzz reliability guards mutants lint bench bench-hot bench-all bench-lists bench-overload bench-audit \
-	bench-gateway docs format advisories lock clean
+.PHONY: help run test test-clients torture fuzz reliability guards mutants lint bench bench-hot bench-all bench-lists bench-plans \
+	bench-overload bench-audit bench-gateway docs format advisories lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -63,6 +63,9 @@ bench-all: $(STAMP) ## Run every benchmark; it first says how long that takes an
 
 bench-lists: $(STAMP) ## Measure long lists, and what others notice of them, alone (about 2 minutes).
 	@$(BIN)/python -m benchmarks.order_lists --write
+
+bench-plans: $(STAMP) ## Measure GET /plans beside a bare Starlette route (about 4 minutes; needs wrk).
+	@$(BIN)/python -m benchmarks.plans --write
 
 bench-overload: $(STAMP) ## Measure what happens when twice as many orders arrive as can be placed (about 2 minutes).
 	@$(BIN)/python -m benchmarks.overload --write

@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ import uvloop
 
 from novaproxy.accounts.store import create_account, create_token
 from novaproxy.app import opened_shop
+from novaproxy.catalog.newest import KNOWN_SECONDS
 from novaproxy.catalog.update import apply_file
 from novaproxy.database.pool import SoleConnection, Target, opened_connection
 from novaproxy.http.crowd import Crowd
@@ -79,8 +81,10 @@ class Shop:
         return value
 
     def apply_catalog(self, text: str) -> list[str]:
-        """Apply a catalog file and return what changed."""
-        return self.run(lambda connection: apply_file(connection, text.encode(), "test", dry_run=False)).changes
+        """Apply a catalog file as the command does, and return what changed."""
+        applied = self.run(lambda connection: apply_file(connection, text.encode(), "test", dry_run=False))
+        time.sleep(KNOWN_SECONDS)
+        return applied.changes
 
     def buyer(self, balance_cents: int = 100_000_00) -> Buyer:
         """Return a new customer with this balance."""

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from novaproxy.accounts.asking import asked_token_hash, asking_account
 from novaproxy.accounts.model import Account
 from novaproxy.catalog.api import PlanPages
+from novaproxy.catalog.newest import Newest
 from novaproxy.catalog.store import Shelf
 from novaproxy.credentials.keys import Keys
 from novaproxy.credentials.seal import KeyNotGiven, Sealers
@@ -225,7 +226,7 @@ def _end_broken(serving: asyncio.Task[None]) -> None:
 
 
 def _router(orders: OrderPages, pool: Pool, shelf: Shelf, door: Door, metrics: MetricsPage) -> Router:
-    plans = PlanPages(pool, shelf)
+    plans = PlanPages(Newest(pool, shelf))
     balance = BalancePages(pool, shelf)
     usage = UsagePages(pool)
     whitelist = WhitelistPages(pool, shelf)

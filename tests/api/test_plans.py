@@ -1,6 +1,7 @@
 """``GET /plans`` and ``GET /plans/{slug}`` (contract, section 2)."""
 
 import json
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -166,3 +167,81 @@ def test_tiers_are_shown_ascending(shop: Shop) -> None:
     shown = shop.http.get("/plans/mixed").json()["bandwidths"]
 
     assert [tier["bandwidth"] for tier in shown] == [1, 3, 5]
+
+
+# --- who has the answer already ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/plans", "/plans/residential"])
+def test_who_has_the_answer_is_told_so(common_shop: Shop, path: str) -> None:
+    whole = common_shop.http.get(path)
+    tag = whole.headers["ETag"]
+
+    assert re.fullmatch(r'"[0-9a-f]{32}"', tag)
+    for known in (tag, f"W/{tag}", f'"other", {tag}', f'W/"a,b" ,{tag},', f",\t{tag}", "*"):
+        for method in ("GET", "HEAD"):
+            response = common_shop.http.request(method, path, headers={"If-None-Match": known})
+            assert (response.status_code, response.content) == (304, b""), known
+            # All that says how the answer may be kept (RFC 9110, section 15.4.5), and nothing of a body.
+            assert response.headers["ETag"] == tag
+            assert response.headers["Cache-Control"] == whole.headers["Cache-Control"] == "no-cache"
+            assert response.headers["Date"]
+            assert response.headers["X-Request-Id"]
+            assert not {"content-type", "content-length", "transfer-encoding"} & set(response.headers)
+
+
+@pytest.mark.parametrize("path", ["/plans", "/plans/residential"])
+def test_who_has_another_answer_gets_the_whole_one(common_shop: Shop, path: str) -> None:
+    whole = common_shop.http.get(path)
+    tag = whole.headers["ETag"]
+    unknown = ['"other"', tag.strip('"'), f"w/{tag}", f"W/W/{tag}", tag[:-2] + '"', tag.upper(), "", ",", "**", "*,*"]
+
+    for known in (*unknown, f'"{tag}"', f'*, "{tag}"', "\xff", '"' * 9_000, "," * 9_000):
+        response = common_shop.http.get(path, headers={b"If-None-Match": known.encode("latin-1")})
+        assert (response.status_code, response.content) == (200, whole.content), known
+        assert response.headers["ETag"] == tag
+
+
+def test_the_tags_may_stand_in_several_headers(common_shop: Shop) -> None:
+    tag = common_shop.http.get("/plans").headers["ETag"]
+
+    response = common_shop.http.get("/plans", headers=[("If-None-Match", '"other"'), ("If-None-Match", tag)])
+
+    assert response.status_code == 304
+
+
+def test_an_unknown_plan_is_not_found_whatever_the_client_has(common_shop: Shop) -> None:
+    response = common_shop.http.get("/plans/nope", headers={"If-None-Match": "*"})
+
+    assert_refusal(response, 404, "Plan not found.", "plan_not_found")
+    assert "ETag" not in response.headers
+
+
+def test_each_answer_has_a_tag_of_its_own(common_shop: Shop) -> None:
+    tags = [common_shop.http.get(path).headers["ETag"] for path in ("/plans", *(f"/plans/{slug}" for slug in ACTIVE))]
+
+    assert len(set(tags)) == len(tags)
+
+
+def test_head_has_the_headers_of_get(common_shop: Shop) -> None:
+    for path in ("/plans", "/plans/residential"):
+        whole, head = common_shop.http.get(path), common_shop.http.head(path)
+
+        assert head.content == b""
+        for name in ("Content-Length", "Content-Type", "ETag", "Cache-Control"):
+            assert head.headers[name] == whole.headers[name]
+
+
+def test_another_price_is_another_tag_and_the_old_price_the_old_one(shop: Shop) -> None:
+    def tags() -> list[str]:
+        return [shop.http.get(path).headers["ETag"] for path in ("/plans", "/plans/mobile", "/plans/residential")]
+
+    before = tags()
+    shop.apply_catalog(catalog_with().replace("price_per_gb: 8.00", "price_per_gb: 8.50"))
+    dearer = tags()
+    response = shop.http.get("/plans/mobile", headers={"If-None-Match": before[1]})
+    assert (response.status_code, response.json()["bandwidths"][0]["price_per_gb"]) == (200, 8.5)
+    assert [was == now for was, now in zip(before, dearer, strict=True)] == [False, False, True]
+    shop.apply_catalog(CATALOG.read_text())
+
+    assert tags() == before

@@ -13,6 +13,7 @@ import pytest
 from commands import Operator, database_url
 from novaproxy.catalog.file import demo_text
 from novaproxy.catalog.store import lock_for_apply
+from novaproxy.cli.catalog import apply
 from novaproxy.database.pool import SoleConnection, Target
 from roles import as_service
 from services import within
@@ -192,3 +193,19 @@ def test_a_rollback_that_fails_does_not_hide_why(database: Target, operator: Ope
         shop.sql(f"SELECT pg_terminate_backend(pid) {WAITING}")
         (gone,) = applying.result()
     assert gone.endswith("terminating connection due to administrator command.")
+
+
+def test_an_apply_ends_when_no_process_shows_the_catalog_before(
+    database: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "catalog.yaml"
+    file.write_text(SMALL)
+    monkeypatch.setenv("NOVAPROXY_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("NOVAPROXY_DATABASE_URL", database_url(as_service(database)))
+    # Longer than it is, so that nothing else takes as long.
+    monkeypatch.setattr("novaproxy.cli.catalog.KNOWN_SECONDS", 2.0)
+
+    began = time.monotonic()
+    apply(str(file))
+
+    assert time.monotonic() - began > 2

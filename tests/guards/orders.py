@@ -528,6 +528,34 @@ RULES = (
         edit("catalog/store.py", ("if revision == self._revision:", "if revision.number == self._revision.number:")),
         ("tests/faults/test_restored_catalogs.py::test_another_catalog_with_the_same_number_is_sold_from_at_once",),
     ),
+    Guard(
+        "newest-is-known-for-a-moment",
+        "bound",
+        "the shown price",
+        edit("catalog/newest.py", ("self._looked_at <= asked_at - KNOWN_SECONDS or ", "self._looked_at < 0 or ")),
+        ("tests/api/test_newest.py::test_what_was_looked_up_is_shown_for_a_moment_and_no_longer",),
+    ),
+    Guard(
+        "newest-follows-the-shelf",
+        "comparison",
+        "the shown price",
+        edit("catalog/newest.py", (" or self._shelf.held is not self._seen", "")),
+        ("tests/api/test_newest.py::test_a_revision_that_an_order_saw_is_shown_at_once",),
+    ),
+    Guard(
+        "an-old-look-is-not-joined",
+        "bound",
+        "the shown price",
+        edit("catalog/newest.py", ("while looked_at <= asked_at - KNOWN_SECONDS:", "while looked_at < 0:")),
+        ("tests/api/test_newest.py::test_who_asks_beside_a_look_that_began_too_long_ago_waits_for_another",),
+    ),
+    Guard(
+        "apply-waits-until-all-show-it",
+        "bound",
+        "the shown price",
+        edit("cli/catalog.py", ("    time.sleep(KNOWN_SECONDS)\n", "")),
+        ("tests/cli/test_catalog.py::test_an_apply_ends_when_no_process_shows_the_catalog_before",),
+    ),
 )
 """The rules that refuse, and their order."""
 

@@ -5,32 +5,25 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.types import Send
 
+from novaproxy.catalog.newest import Newest
 from novaproxy.catalog.refusals import PlanUnknown
-from novaproxy.catalog.resource import Showcase
-from novaproxy.catalog.store import Shelf
-from novaproxy.database.pool import Pool, read
-from novaproxy.http.answer import send_json
 
 
 @dataclass(frozen=True, slots=True)
 class PlanPages:
     """What the plan paths need."""
 
-    pool: Pool
-    shelf: Shelf
+    newest: Newest
 
-    async def index(self, _request: Request, send: Send) -> None:
+    async def index(self, request: Request, send: Send) -> None:
         """``GET /plans``: every active plan, in catalog order."""
-        showcase = await self._current()
-        await send_json(send, 200, showcase.plans_json)
+        showcase = await self.newest.showcase()
+        await showcase.plans_page.send(request.scope, send)
 
     async def show(self, request: Request, send: Send) -> None:
         """``GET /plans/{slug}``: one; unknown or inactive is 404."""
-        showcase = await self._current()
-        plan = showcase.listing.plan_by_slug.get(request.path_params["slug"])
-        if plan is None or not plan.active:
+        showcase = await self.newest.showcase()
+        page = showcase.plan_pages.get(request.path_params["slug"])
+        if page is None:
             raise PlanUnknown
-        await send_json(send, 200, bytes(showcase.plan_json[plan.id]))
-
-    async def _current(self) -> Showcase:
-        return await read(self.pool, self.shelf.current)
+        await page.send(request.scope, send)

@@ -8,6 +8,7 @@ import msgspec
 
 from novaproxy.catalog.listing import Listing
 from novaproxy.catalog.model import Choice, Duration, Option, OptionType, Plan, PlanType, Tier
+from novaproxy.http.kept import JSON, Kept, kept
 from novaproxy.http.wire import ENCODER, plain_json
 from novaproxy.money import json_e4
 
@@ -16,17 +17,29 @@ BYTES_PER_GB = 2**30
 
 @dataclass(frozen=True, slots=True)
 class Showcase:
-    """A revision as it is shown: each plan's JSON by id, and the list of active plans."""
+    """A revision as it is shown.
+
+    Attributes:
+        plan_json: each plan by id, as it stands in orders too.
+        plan_pages: each active plan by slug.
+        plans_page: the list of active plans.
+    """
 
     listing: Listing
     plan_json: dict[int, msgspec.Raw]
-    plans_json: bytes
+    plan_pages: dict[str, Kept]
+    plans_page: Kept
 
 
 def showcase(listing: Listing) -> Showcase:
     """Return *listing* with its plans encoded."""
     encoded = {plan.id: msgspec.Raw(ENCODER.encode(plan_resource(plan))) for plan in listing.catalog.plans}
-    return Showcase(listing, encoded, ENCODER.encode([encoded[plan.id] for plan in listing.active_plans]))
+    return Showcase(
+        listing,
+        encoded,
+        {plan.slug: kept(JSON, bytes(encoded[plan.id])) for plan in listing.active_plans},
+        kept(JSON, ENCODER.encode([encoded[plan.id] for plan in listing.active_plans])),
+    )
 
 
 def plan_resource(plan: Plan) -> dict[str, Any]:

@@ -70,6 +70,11 @@ class Shelf:
         self._revision = NO_REVISION
         self._held = showcase(EMPTY)
 
+    @property
+    def held(self) -> Showcase:
+        """The revision that was seen last."""
+        return self._held
+
     async def at(self, revision: Revision, connection: Connection) -> Showcase:
         """Return *revision* as it is shown; *connection* is used only where the process does not hold it."""
         if revision == self._revision:

@@ -1,6 +1,7 @@
 """``novaproxy catalog``: what is sold, kept in a YAML file."""
 
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,7 @@ from novaproxy.catalog.changes import changes
 from novaproxy.catalog.export import exported
 from novaproxy.catalog.file import parsed
 from novaproxy.catalog.listing import EMPTY
+from novaproxy.catalog.newest import KNOWN_SECONDS
 from novaproxy.catalog.store import read_listing
 from novaproxy.catalog.update import CheckedFile, apply_checked, apply_file, checked_file
 from novaproxy.catalog.yaml_nodes import FILE_LIMIT_BYTES
@@ -68,6 +70,8 @@ def apply(
         progress=progress,
         makes_database=True,
     )
+    # Now every process shows it: whoever is told that it is applied reads no older price.
+    time.sleep(KNOWN_SECONDS)
 
 
 def _try(text: bytes, progress: Progress) -> None:

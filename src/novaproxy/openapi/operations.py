@@ -13,6 +13,7 @@ from novaproxy.openapi.parts import (
     array,
     json_content,
     json_contents,
+    kept_headers,
     named,
     operation,
     order_uuid,
@@ -86,8 +87,10 @@ def _list_plans() -> Part:
         "Every plan that can be bought, in the order in which to show them, with all tiers, durations, options and "
         "prices: enough to draw a checkout with one call.",
         OPEN,
+        parameters=[named("parameters", "IfNoneMatch")],
         responses={
-            "200": answer("The plans.", json_content(array("PlanResource"), shown_plans())),
+            "200": answer("The plans.", json_content(array("PlanResource"), shown_plans()), **kept_headers()),
+            **_unchanged(),
             **LIMITED,
             **FAULTS,
         },
@@ -108,9 +111,10 @@ def _show_plan() -> Part:
         "One plan",
         "One plan that can be bought. A plan that is switched off is 404; orders of it keep showing it.",
         OPEN,
-        parameters=[slug],
+        parameters=[slug, named("parameters", "IfNoneMatch")],
         responses={
-            "200": answer("The plan.", json_content(schema("PlanResource"), shown_plan())),
+            "200": answer("The plan.", json_content(schema("PlanResource"), shown_plan()), **kept_headers()),
+            **_unchanged(),
             **refusals("", [PLAN_UNKNOWN]),
             **LIMITED,
             **FAULTS,
@@ -313,7 +317,7 @@ def _openapi() -> Part:
             "200": answer(
                 "The description.",
                 {JSON: {"schema": {"type": "object", "required": ["openapi", "info", "paths"]}}},
-                ETag=named("headers", "ETag"),
+                **kept_headers(),
             ),
             **_unchanged(),
             **LIMITED,
@@ -330,7 +334,7 @@ def _docs() -> Part:
         OPEN,
         parameters=[named("parameters", "IfNoneMatch")],
         responses={
-            "200": answer("The page.", {"text/html": {"schema": {"type": "string"}}}, ETag=named("headers", "ETag")),
+            "200": answer("The page.", {"text/html": {"schema": {"type": "string"}}}, **kept_headers()),
             **_unchanged(),
             **LIMITED,
         },
@@ -353,7 +357,7 @@ def _docs_file(page_files: list[str]) -> Part:
         OPEN,
         parameters=[file, named("parameters", "IfNoneMatch")],
         responses={
-            "200": answer("The file.", {"*/*": {}}, ETag=named("headers", "ETag")),
+            "200": answer("The file.", {"*/*": {}}, **kept_headers()),
             **_unchanged(),
             **LIMITED,
             **refusals("", [PATH_NOT_FOUND]),
@@ -362,4 +366,4 @@ def _docs_file(page_files: list[str]) -> Part:
 
 
 def _unchanged() -> dict[str, Part]:
-    return {"304": answer("It is still the version that you have.", None, ETag=named("headers", "ETag"))}
+    return {"304": answer("It is still the version that you have.", None, **kept_headers())}

@@ -1,13 +1,12 @@
 """``GET /openapi.json`` and ``GET /docs`` (contract, section 6): whole files in memory, each with its ETag."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.types import Send
 
-from novaproxy.http.answer import send_whole
+from novaproxy.http.kept import Kept, kept
 from novaproxy.http.refusals import Headers, PathNotFound
 from novaproxy.openapi.description import INDEX, description, encoded, page_files
 
@@ -34,51 +33,26 @@ _SAFE: Headers = [
 
 
 @dataclass(frozen=True, slots=True)
-class File:
-    """Something that is served as it is; *etag* is strong: another byte, another tag."""
-
-    content_type: bytes
-    body: bytes
-    etag: bytes
-
-    async def send(self, request: Request, send: Send) -> None:
-        """Send the file, or 304 to who has it."""
-        # Always asked for anew: after an upgrade no old script meets a new page.
-        headers: Headers = [(b"etag", self.etag), (b"cache-control", b"no-cache"), *_SAFE]
-        if self._is_known(request):
-            await send({"type": "http.response.start", "status": 304, "headers": headers})
-            await send({"type": "http.response.body", "body": b""})
-            return
-        await send_whole(send, 200, self.content_type, self.body, headers)
-
-    def _is_known(self, request: Request) -> bool:
-        """Return whether the client has this version (RFC 9110, section 13.1.2: the comparison is the weak one)."""
-        given = ",".join(request.headers.getlist("if-none-match"))
-        tags = [tag.strip().removeprefix("W/") for tag in given.split(",")]
-        return self.etag.decode("ascii") in tags or tags == ["*"]
-
-
-@dataclass(frozen=True, slots=True)
 class DescriptionPages:
     """The description and the page that shows it; made once a process."""
 
-    document: File
-    page: Mapping[str, File]
+    document: Kept
+    page: Mapping[str, Kept]
 
     async def openapi(self, request: Request, send: Send) -> None:
         """``GET /openapi.json``."""
-        await self.document.send(request, send)
+        await self.document.send(request.scope, send)
 
     async def index(self, request: Request, send: Send) -> None:
         """``GET /docs``."""
-        await self.page[INDEX].send(request, send)
+        await self.page[INDEX].send(request.scope, send)
 
     async def file(self, request: Request, send: Send) -> None:
         """``GET /docs/{file}``: what the page loads."""
         name = request.path_params["file"]
         if name == INDEX or name not in self.page:
             raise PathNotFound
-        await self.page[name].send(request, send)
+        await self.page[name].send(request.scope, send)
 
 
 def description_pages() -> DescriptionPages:
@@ -87,6 +61,6 @@ def description_pages() -> DescriptionPages:
     return DescriptionPages(_file("openapi.json", encoded(description())), page)
 
 
-def _file(name: str, body: bytes) -> File:
-    content_type = _TYPES[name[name.rindex(".") :]]
-    return File(content_type, body, b'"' + hashlib.sha256(body).hexdigest()[:32].encode("ascii") + b'"')
+def _file(name: str, body: bytes) -> Kept:
+    # A client that asks before each use never meets an old script on a new page.
+    return kept(_TYPES[name[name.rindex(".") :]], body, _SAFE)

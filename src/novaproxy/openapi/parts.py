@@ -142,6 +142,11 @@ def rate_headers() -> dict[str, Part]:
     return {name: named("headers", name) for name in ("RateLimit-Policy", "RateLimit")}
 
 
+def kept_headers() -> dict[str, Part]:
+    """Return the headers of an answer that the client may keep."""
+    return {name: named("headers", name) for name in ("ETag", "Cache-Control")}
+
+
 def _title(name: bytes) -> str:
     return "-".join(word.capitalize() for word in name.decode("ascii").split("-")).replace("Www", "WWW")
 
@@ -210,6 +215,10 @@ def headers() -> dict[str, Part]:
         "ETag": _header(
             "Names this version; send it as `If-None-Match`.",
             {"type": "string", "pattern": '^"[0-9a-f]{32}"$'},
+        ),
+        "Cache-Control": _header(
+            "Keep the answer if you like, and ask with its `ETag` before you use it again.",
+            {"type": "string", "const": "no-cache"},
         ),
     }
 

@@ -116,7 +116,7 @@ def shown_plan() -> Any:  # noqa: ANN401 -- JSON
 
 def shown_plans() -> Any:  # noqa: ANN401 -- JSON
     """Return one plan of each type."""
-    return _read(_SHOWCASE.plans_json)
+    return _read(_SHOWCASE.plans_page.body)
 
 
 def shown_entries() -> list[dict[str, Any]]:
