@@ -4,8 +4,9 @@
 
 Starts a shop of its own in a temporary directory, seeds an account with 10,000 past orders beside 1,000 others, and
 asks as one of the others (its balance, an order placed, an order read; one after the other, on a connection each) while
-nobody, one client and four clients read the whole list again and again. Then come readers that stop in the middle. With
---write it writes its section of docs/benchmarks.md and benchmarks/order_lists.json.
+nobody, one client and four clients read the whole list again and again. Then one client reads it beside a program that
+reads and encodes the same rows without HTTP, and readers come that stop in the middle. With --write it writes its
+section of docs/benchmarks.md and benchmarks/order_lists.json.
 """
 
 import argparse
@@ -15,16 +16,19 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from http.client import HTTPConnection
 from multiprocessing.synchronize import Barrier, Event
 from pathlib import Path
 from statistics import median
+from typing import Any
 
+from benchmarks.bare_list import BareReader
 from benchmarks.page import machine, write_section
 from benchmarks.shop import NOVAPROXY, RunningShop, breaches, environment, query, running_shop
+from novaproxy.credentials.keys import decoded
 from novaproxy.database.embedded import EmbeddedPostgres
 
 HERE = Path(__file__).parent
@@ -35,6 +39,8 @@ STALLED = 16
 PACE_SECONDS = 0.002
 BALANCE, PLACED, SHOWN = "GET /balance", "POST /orders", "GET /orders/{uuid}"
 WHOLE, WALK, ENTRIES = "GET /orders", "GET /orders?limit=500", "GET /balance/entries"
+BESIDE_BARE = 8
+"""How many times a run reads the list in turn with the bare one."""
 ORDER = b'{"plan":"residential","bandwidth":2}'
 HEADING = """## Long lists
 
@@ -52,6 +58,8 @@ class Figures:
     rows: dict[str, int] = field(default_factory=dict)
     megabytes: dict[str, float] = field(default_factory=dict)
     list_seconds: dict[str, list[float]] = field(default_factory=dict)
+    streamed_seconds: list[float] = field(default_factory=list)
+    bare_seconds: list[float] = field(default_factory=list)
     lists_a_second: dict[int, list[float]] = field(default_factory=dict)
     p50_ms: dict[int, dict[str, list[float]]] = field(default_factory=dict)
     p99_ms: dict[int, dict[str, list[float]]] = field(default_factory=dict)
@@ -60,6 +68,10 @@ class Figures:
     stalled_grown_mb: float = 0.0
     stalled_p99_ms: dict[str, float] = field(default_factory=dict)
     breaches: int = 0
+
+    def to_bare(self) -> float:
+        """Return how many times as long the list takes over HTTP as its bare rows and JSON."""
+        return median(self.streamed_seconds) / median(self.bare_seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +221,9 @@ def measure(seconds: float, runs: int) -> Figures:
                     _measure_others(figures, measured, asking, clients, seconds, calm_mb)
             for _ in range(runs):
                 _measure_lists(figures, measured)
+            with bare_reader(data_dir, target, measured) as bare:
+                for _ in range(runs):
+                    _measure_beside_bare(figures, measured, bare)
             _measure_stalled(figures, measured, asking, seconds)
             figures.breaches = breaches(target)
     return figures
@@ -247,6 +262,31 @@ def _measure_lists(figures: Figures, measured: Measured) -> None:
         figures.rows[name] = sum(len(json.loads(body)) for body in bodies)
         figures.megabytes[name] = sum(map(len, bodies)) / 1e6
         print(f"{name}: {figures.rows[name]} rows in {figures.list_seconds[name][-1]:.3f} s", flush=True)
+
+
+@contextmanager
+def bare_reader(data_dir: Path, target: Mapping[str, Any], measured: Measured) -> Iterator[BareReader]:
+    """Give the reader of the bare list, which is the same to the byte."""
+    (email,) = {order["user"]["email"] for order in json.loads(whole(measured, "/orders?limit=1"))}
+    (key,) = decoded((data_dir / "sealing.key").read_text(), "the key file")
+    bare = BareReader(target, email, key)
+    try:
+        if bare.body() != whole(measured, "/orders"):
+            raise SystemExit("the bare list is another one: there is nothing to compare")
+        yield bare
+    finally:
+        bare.close()
+
+
+def _measure_beside_bare(figures: Figures, measured: Measured, bare: BareReader) -> None:
+    """Read the list in turn over HTTP and bare; the client takes it from the line as it comes, and looks at nothing."""
+    for _ in range(BESIDE_BARE):
+        figures.bare_seconds.append(bare.seconds())
+        began = time.perf_counter()
+        for _ in received(measured.shop.port, measured.collector, "/orders"):
+            pass
+        figures.streamed_seconds.append(time.perf_counter() - began)
+    print(f"over HTTP {figures.streamed_seconds[-1]:.3f} s, bare {figures.bare_seconds[-1]:.3f} s", flush=True)
 
 
 def whole(measured: Measured, path: str) -> bytes:
@@ -305,6 +345,11 @@ def section(figures: Figures, seconds: float, runs: int) -> str:
             f"| `{name}` | {figures.rows[name]} | {figures.megabytes[name]:.1f} | {median(taken):.2f} | {rate:.0f} |"
         )
     lines += [
+        "",
+        "The whole list taken from the line as it comes, in turn with the same statements and the same JSON without",
+        f"HTTP (`benchmarks/bare_list.py`), {len(figures.bare_seconds)} times each:",
+        f"{median(figures.streamed_seconds):.3f} s and {median(figures.bare_seconds):.3f} s,",
+        f"**{figures.to_bare():.2f} times** as long.",
         "",
         "What a customer waits who asks for other things meanwhile, one after the other:",
         "",

@@ -101,11 +101,11 @@ def bare_route(body: Path) -> Iterator[Server]:
             process.wait(10)
 
 
-def asked(server: Server, tag: str | None, connections: int, seconds: float, taken: Taken) -> None:
+def asked(server: Server, tag: str | None, connections: int, seconds: int, taken: Taken) -> None:
     """Let wrk ask *server* for *seconds*, and note what was taken."""
     header = [] if tag is None else ["-H", f"If-None-Match: {tag}"]
     url = f"http://127.0.0.1:{server.port}/plans"
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency", *header, url]
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", *header, url]
     before = server.cpu_seconds()
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603 -- our own command
     used = server.cpu_seconds() - before
@@ -119,7 +119,7 @@ def asked(server: Server, tag: str | None, connections: int, seconds: float, tak
     taken.p99_ms.append(float(p99[1]) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[p99[2]])
 
 
-def measure(seconds: float, runs: int) -> Figures:
+def measure(seconds: int, runs: int) -> Figures:
     """Ask both sides, alternating, and return the figures."""
     figures = Figures()
     with tempfile.TemporaryDirectory(prefix="novaproxy-bench-") as scratch:
@@ -151,11 +151,11 @@ def _check(ours: Server, bare: Server, answer: bytes, tag: str) -> None:
             raise SystemExit("the two sides do not answer alike: there is nothing to compare")
 
 
-def section(figures: Figures, seconds: float, runs: int) -> str:
+def section(figures: Figures, seconds: int, runs: int) -> str:
     """Return the section of docs/benchmarks.md."""
     lines = [
         HEADING,
-        f"`GET /plans` of the demo catalog, {figures.body_bytes} bytes; {runs} alternating runs of {seconds:g} s a",
+        f"`GET /plans` of the demo catalog, {figures.body_bytes} bytes; {runs} alternating runs of {seconds} s a",
         f"point, medians and ranges. {machine()}; wrk, shop and peer share one machine.",
         "",
         PEER,
@@ -181,7 +181,7 @@ def _row(figures: Figures, kind: str, connections: int, side: str) -> str:
 def main() -> None:
     """Measure, print the section, and write it where asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=5, help="of each run of each point")
+    parser.add_argument("--seconds", type=int, default=5, help="of each run of each point")
     parser.add_argument("--runs", type=int, default=5, help="of each point")
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md and benchmarks/plans.json")
     given = parser.parse_args()

@@ -26,6 +26,7 @@ from novaproxy.database.pool import Pool, Target, facts, is_outage, opened_pool,
 from novaproxy.errors import Refusal
 from novaproxy.http.answer import send_json, send_refusal
 from novaproxy.http.edge import EXCHANGE, REQUEST_ID, ROUTE, Edge, Exchange, Shedding, log_access
+from novaproxy.http.lists import Lists
 from novaproxy.http.refusals import MethodNotAllowed, PathNotFound, ServerFault, Unauthenticated, Unavailable
 from novaproxy.ledger.api import BalancePages
 from novaproxy.limits.door import Door
@@ -193,7 +194,7 @@ async def opened_shop(
     serving = asyncio.create_task(desk.run())
     serving.add_done_callback(_end_broken)
     try:
-        orders = OrderPages(pool, shelf, desk, OrderReader(pool, shelf, sealers), door)
+        orders = OrderPages(pool, shelf, desk, OrderReader(pool, shelf, sealers), door, Lists())
         router = _router(orders, pool, shelf, door, MetricsPage(metrics, watched.metrics_token))
         noted = _noted(metrics, has_access_log=watched.has_access_log)
         yield Edge(Answered(Shop(orders, router), outage), noted, Shedding(ORDERS, desk.is_full))
@@ -227,7 +228,7 @@ def _end_broken(serving: asyncio.Task[None]) -> None:
 
 def _router(orders: OrderPages, pool: Pool, shelf: Shelf, door: Door, metrics: MetricsPage) -> Router:
     plans = PlanPages(Newest(pool, shelf))
-    balance = BalancePages(pool, shelf)
+    balance = BalancePages(pool, shelf, orders.lists)
     usage = UsagePages(pool)
     whitelist = WhitelistPages(pool, shelf)
     probes = Probes(pool)

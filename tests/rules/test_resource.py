@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from novaproxy.accounts.model import Account
 from novaproxy.catalog.resource import showcase
 from novaproxy.catalog.rules import Chosen, asked_options
+from novaproxy.http.wire import ENCODER, json_moment, json_second, stamp, whole_second
 from novaproxy.money import AMOUNT_CEILING_CENTS
 from novaproxy.orders.model import Order, OrderStatus
 from novaproxy.orders.moves import status_at
@@ -142,3 +143,12 @@ def test_the_resolved_options_are_written_as_sold() -> None:
 def test_any_text_of_the_catalog_is_json(label: str, value: str) -> None:
     written = options_json((Chosen("o", label, value.replace("\ud800", ""), label, 1),))
     assert json.loads(written)[0]["label"] == label
+
+
+@pytest.mark.parametrize("microsecond", [0, 1, 500_000, 999_999])
+@given(moment=st.datetimes(datetime.fromisoformat("1000-01-01"), timezones=st.just(UTC)))
+def test_a_time_is_written_with_six_digits_or_with_none(microsecond: int, moment: datetime) -> None:
+    moment = moment.replace(microsecond=microsecond)
+
+    assert json.loads(ENCODER.encode(json_moment(moment))) == stamp(moment) == moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    assert json.loads(ENCODER.encode(json_second(moment))) == whole_second(moment)

@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from decimal import Decimal
-from functools import lru_cache
 
 import msgspec
 
@@ -17,12 +16,21 @@ def plain_json(number: Decimal) -> msgspec.Raw:
     return msgspec.Raw(plain(number).encode("ascii"))
 
 
-@lru_cache(maxsize=256)
 def stamp(moment: datetime) -> str:
-    """Return a UTC time with six fractional digits and ``Z``; orders of one batch have one time."""
+    """Return a UTC time with six fractional digits and ``Z``."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def whole_second(moment: datetime) -> str:
     """Return a UTC time without fraction, as ``expires_at`` is written."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def json_moment(moment: datetime) -> datetime | str:
+    """Return a UTC time for ENCODER to write as ``stamp`` does; it is quicker at it, and leaves a fraction of 0 out."""
+    return moment if moment.microsecond else stamp(moment)
+
+
+def json_second(moment: datetime) -> datetime | str:
+    """Return a UTC time for ENCODER to write as ``whole_second`` does."""
+    return whole_second(moment) if moment.microsecond else moment

@@ -1,6 +1,7 @@
 """``GET /balance`` and ``GET /balance/entries`` (contract, section 6)."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.requests import Request
 from starlette.types import Send
@@ -9,9 +10,9 @@ from novaproxy.accounts.model import Account
 from novaproxy.catalog.store import Shelf
 from novaproxy.database.pool import Pool, read
 from novaproxy.http.answer import send_json
-from novaproxy.http.lists import Shown, send_list
+from novaproxy.http.lists import NOTHING, Lists, Part, Shown
 from novaproxy.http.paging import Place
-from novaproxy.http.wire import ENCODER, stamp
+from novaproxy.http.wire import ENCODER, json_moment
 from novaproxy.ledger.store import Entry, read_entries
 from novaproxy.money import json_cents
 
@@ -22,6 +23,7 @@ class BalancePages:
 
     pool: Pool
     shelf: Shelf
+    lists: Lists
 
     async def show(self, _request: Request, account: Account, send: Send) -> None:
         """``GET /balance``: what the account holds; the currency is null until a first catalog names it."""
@@ -32,12 +34,20 @@ class BalancePages:
     async def entries(self, request: Request, account: Account, send: Send) -> None:
         """``GET /balance/entries``: the ledger of the account, newest first; ``?limit`` asks for one page of it."""
 
-        async def read_part(after: Place | None, count: int) -> list[Shown]:
+        async def read_part(after: Place | None, count: int) -> Part:
             before = after.id if after else None
             found = await read(self.pool, lambda connection: read_entries(connection, account.id, before, count))
-            return [(Place(entry.created_at, entry.version), _entry_json(entry)) for entry in found]
+            return Part(len(found), _place(found[-1]), partial(_shown, found)) if found else NOTHING
 
-        await send_list(request, send, read_part)
+        await self.lists.send(request, send, read_part)
+
+
+def _shown(entries: list[Entry]) -> list[Shown]:
+    return [(_place(entry), _entry_json(entry)) for entry in entries]
+
+
+def _place(entry: Entry) -> Place:
+    return Place(entry.created_at, entry.version)
 
 
 def _entry_json(entry: Entry) -> bytes:
@@ -48,6 +58,6 @@ def _entry_json(entry: Entry) -> bytes:
             "kind": entry.kind,
             "order_uuid": entry.order_uuid,
             "reason": entry.reason,
-            "created_at": stamp(entry.created_at),
+            "created_at": json_moment(entry.created_at),
         },
     )

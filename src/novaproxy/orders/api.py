@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 from starlette.requests import Request
@@ -16,14 +17,14 @@ from novaproxy.errors import Refusal
 from novaproxy.http.answer import NO_STORE, send_json, send_refusal
 from novaproxy.http.body import ClientGone, Fields, read_body, read_fields
 from novaproxy.http.edge import REQUEST_ID
-from novaproxy.http.lists import Shown, send_list
+from novaproxy.http.lists import NOTHING, Lists, Part, Shown
 from novaproxy.http.paging import Place
 from novaproxy.http.refusals import Busy, ServerFault, Unauthenticated, Unavailable
 from novaproxy.limits.door import Door
 from novaproxy.orders.desk import OrderDesk
 from novaproxy.orders.model import Ask, OrderStatus
 from novaproxy.orders.placing import Answer, Placed
-from novaproxy.orders.reading import OrderReader
+from novaproxy.orders.reading import FoundPage, OrderReader
 from novaproxy.orders.request import checked_key, is_absent
 from novaproxy.orders.resource import order_json
 
@@ -58,6 +59,7 @@ class OrderPages:
     desk: OrderDesk
     reader: OrderReader
     door: Door
+    lists: Lists
 
     async def create(self, scope: Scope, receive: Receive, send: Send) -> None:
         """``POST /orders``: who asks, for what; the desk decides; the answer goes out after the commit."""
@@ -128,13 +130,19 @@ class OrderPages:
         """``GET /orders``: all of the caller's, newest first, streamed; ``?limit`` asks for one page of it."""
         status = _asked_status(request.query_params.get("status"))
 
-        async def read_part(after: Place | None, count: int) -> list[Shown]:
+        async def read_part(after: Place | None, count: int) -> Part:
             found = await self.reader.page(account.id, after, status, count)
-            if found is None:
-                return []
-            return [(place, order_json(order, found.showcase, found.read_at, account)) for place, order in found.orders]
+            return (
+                NOTHING
+                if found is None
+                else Part(len(found.orders), found.orders[-1][0], partial(_shown, found, account))
+            )
 
-        await send_list(request, send, read_part, NO_STORE)
+        await self.lists.send(request, send, read_part, NO_STORE)
+
+
+def _shown(found: FoundPage, account: Account) -> list[Shown]:
+    return [(place, order_json(order, found.showcase, found.read_at, account)) for place, order in found.orders]
 
 
 def asked_uuid(request: Request) -> UUID:

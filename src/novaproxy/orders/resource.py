@@ -9,7 +9,7 @@ import msgspec
 from novaproxy.accounts.model import Account
 from novaproxy.catalog.resource import Showcase
 from novaproxy.catalog.rules import Chosen
-from novaproxy.http.wire import ENCODER, plain_json, stamp, whole_second
+from novaproxy.http.wire import ENCODER, json_moment, json_second, plain_json
 from novaproxy.money import json_cents
 from novaproxy.orders.model import Order
 from novaproxy.orders.moves import status_at
@@ -30,7 +30,7 @@ def order_resource(order: Order, showcase: Showcase, now: datetime, account: Acc
         "initial_bandwidth_in_bytes": initial,
         "remaining_bandwidth_in_bytes": None if initial is None else initial - order.consumed_bytes,
         "consumed_bandwidth_in_bytes": order.consumed_bytes,
-        "expires_at": None if order.expires_at is None else whole_second(order.expires_at),
+        "expires_at": None if order.expires_at is None else json_second(order.expires_at),
         "status": status_at(order.status, order.expires_at, now),
         "price": {
             "gross": json_cents(order.gross_cents),
@@ -42,8 +42,8 @@ def order_resource(order: Order, showcase: Showcase, now: datetime, account: Acc
         resource["user"] = {"uuid": account.uuid, "email": account.email, "name": account.name}
     resource["plan"] = showcase.plan_json[order.plan_id]
     resource["duration_options"] = msgspec.Raw(order.options)
-    resource["created_at"] = stamp(order.created_at)
-    resource["updated_at"] = stamp(order.updated_at)
+    resource["created_at"] = json_moment(order.created_at)
+    resource["updated_at"] = json_moment(order.updated_at)
     return resource
 
 
