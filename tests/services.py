@@ -81,9 +81,10 @@ def process_tree(pid: int) -> list[int]:
 class Service:
     """``novaproxy serve`` in a ``with`` block: started, killed and started again at will, and gone at its end."""
 
-    def __init__(self, environment: Mapping[str, str], *, workers: int = 1) -> None:
+    def __init__(self, environment: Mapping[str, str], *, workers: int = 1, migrates: bool = True) -> None:
         self._environment = environment
         self._workers = workers
+        self._migrates = migrates
         self._known: set[int] = set()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 -- closed with the service
         self._process: subprocess.Popen[str] | None = None
@@ -134,7 +135,8 @@ class Service:
 
     def words(self) -> list[str]:
         """Return the words of its command."""
-        return ["serve", "--workers", str(self._workers), "--port", str(self._port)]
+        words = ["serve", "--workers", str(self._workers), "--port", str(self._port)]
+        return words if self._migrates else [*words, "--no-migrate"]
 
     def wait_until_open(self) -> None:
         """Wait until the service says where it is open."""
@@ -195,7 +197,11 @@ class Service:
 
     def kill_worker(self) -> None:
         """Kill one worker alone."""
-        _send(self.worker_pids()[0], signal.SIGKILL)
+        self.kill_process(self.worker_pids()[0])
+
+    def kill_process(self, pid: int) -> None:
+        """Kill one of its processes alone."""
+        _send(pid, signal.SIGKILL)
 
     def freeze_worker(self) -> int:
         """Stop one worker in the middle of what it does, and return its process id."""
@@ -274,9 +280,9 @@ def _send(pid: int, number: signal.Signals) -> None:
 
 
 @contextmanager
-def services(target: Target, count: int = 2) -> Iterator[list[Service]]:
+def services(target: Target, count: int = 2, *, workers: int = 1, migrates: bool = True) -> Iterator[list[Service]]:
     """Run *count* services on one database."""
-    started = [Service(on_database(target)) for _ in range(count)]
+    started = [Service(on_database(target), workers=workers, migrates=migrates) for _ in range(count)]
     try:
         for service in started:
             service.launch()

@@ -90,15 +90,24 @@ def read_answer(line: socket.socket, begun_at: float) -> Answer:
 def volley(asked: Sequence[Asked]) -> list[Answer]:
     """Send all of *asked* at once and return their answers, in order."""
     with ExitStack() as stack:
-        lines = [stack.enter_context(opened(one.address)) for one in asked]
-        requests = [one.wire() for one in asked]
-        for line, request in zip(lines, requests, strict=True):
-            line.sendall(request[:-1])
-        time.sleep(_GATHERING_SECONDS)
-        begun_at = time.monotonic()
-        for line, request in zip(lines, requests, strict=True):
-            line.sendall(request[-1:])
-        return _answers(lines, begun_at)
+        return volley_on([stack.enter_context(opened(one.address)) for one in asked], asked)
+
+
+def volley_on(lines: Sequence[socket.socket], asked: Sequence[Asked]) -> list[Answer]:
+    """Send all of *asked* at once, each on its own one of *lines*, and return their answers, in order."""
+    return _answers(lines, sent_at_once(lines, asked))
+
+
+def sent_at_once(lines: Sequence[socket.socket], asked: Sequence[Asked]) -> float:
+    """Send all of *asked* at once, each on its own one of *lines*; return the moment."""
+    requests = [one.wire() for one in asked]
+    for line, request in zip(lines, requests, strict=True):
+        line.sendall(request[:-1])
+    time.sleep(_GATHERING_SECONDS)
+    begun_at = time.monotonic()
+    for line, request in zip(lines, requests, strict=True):
+        line.sendall(request[-1:])
+    return begun_at
 
 
 def _answers(lines: Sequence[socket.socket], begun_at: float) -> list[Answer]:
