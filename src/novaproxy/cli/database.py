@@ -29,6 +29,13 @@ SESSION = {"statement_timeout": "0", "lock_timeout": "30s", "plan_cache_mode": "
 other facts than the last, and is planned by them."""
 
 
+READ_ONLY = (
+    "The database takes no changes: it is a replica, or read-only for now. "
+    "What changes something needs the primary's address in NOVAPROXY_DATABASE_URL."
+)
+"""What is said where a command would change something in a database that only reads."""
+
+
 def settings() -> Settings:
     """Return the settings of this process's environment."""
     return read_settings(os.environ)
@@ -174,6 +181,8 @@ async def entered_by(roles: Roles, work: Callable[["SoleConnection | None"], Awa
         return await work(connection)
     except asyncpg.LockNotAvailableError as error:
         raise OperatorError("Somebody holds what this command needs; nothing was changed. Try again.") from error
+    except asyncpg.ReadOnlySQLTransactionError as error:
+        raise OperatorError(READ_ONLY) from error
     except OUTAGES as error:
         raise OperatorError(f"The database went away: {_told(error)}.") from error
     except asyncpg.PostgresError as error:

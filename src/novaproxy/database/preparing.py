@@ -7,6 +7,7 @@ import asyncpg
 
 from novaproxy.database.migrate import Migration, lacks, migrate
 from novaproxy.database.pool import CONNECT_TIMEOUT_SECONDS, OUTAGES, SoleConnection, Target, opened_connection
+from novaproxy.database.pooler import check_way
 from novaproxy.database.roles import ServiceRole
 from novaproxy.errors import OperatorError
 from novaproxy.settings import address_fault
@@ -45,13 +46,27 @@ class Migrated:
 
 
 async def entered(roles: Roles, **settings: str) -> "SoleConnection | None":
-    """Return a connection of the service's role, None where a migration has yet to make that role."""
-    try:
+    """Return a connection of the service's role, None where a migration has yet to make that role.
+
+    Raises:
+        OperatorError: a pooler stands between that does not keep sessions apart.
+    """
+
+    async def opened() -> SoleConnection:
         return await opened_connection(roles.service, command_timeout=None, **settings)
+
+    try:
+        connection = await opened()
     except asyncpg.InvalidAuthorizationSpecificationError:
         if roles.made is None:
             raise
         return None
+    try:
+        await check_way(connection, opened)
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
 
 
 async def prepared(
