@@ -1,7 +1,7 @@
 # Two commands do everything: `make run` opens the demo shop, `make test` checks the whole project.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-clients torture fuzz reliability guards mutants lint bench bench-hot bench-all bench-lists bench-plans \
-	bench-overload bench-audit bench-gateway docs format advisories lock clean
+.PHONY: help run test test-clients torture fuzz reliability lint guards bench bench-hot bench-all bench-lists \
+	bench-plans bench-overload bench-audit bench-gateway bench-workers mutants docs format advisories lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,6 +14,7 @@ BENCHES += bench-lists
 BENCHES += bench-overload
 BENCHES += bench-audit
 BENCHES += bench-gateway
+BENCHES += bench-workers
 BENCH_PACKAGES := haproxy squid wrk
 
 help: ## Show what can be made.
@@ -75,6 +76,9 @@ bench-audit: $(STAMP) ## Measure the audit over a million orders, and what it ta
 
 bench-gateway: $(STAMP) ## Measure the gateway beside HAProxy, Squid and asyncio's streams (about 3 minutes).
 	@$(BIN)/python -m benchmarks.gateway --write
+
+bench-workers: $(STAMP) ## Measure 1, 2 and 4 workers, and two services on one database (5 minutes, 2 GB).
+	@$(BIN)/python -m benchmarks.workers --write
 
 mutants: $(STAMP) ## Change the rules in one place at a time: a test must fail each time.
 	@PYTHONPATH=tests $(BIN)/python -m mutants --write
