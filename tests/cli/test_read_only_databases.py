@@ -27,12 +27,8 @@ def replica(common_operator: Operator, module_database: Target) -> Operator:
 @pytest.mark.parametrize(
     "words",
     [
-        "account list",
         "account ledger ada@example.com",
-        "order list",
-        "catalog export",
         "audit",
-        "token list ada@example.com",
     ],
 )
 def test_what_reads_is_told(replica: Operator, words: str) -> None:
@@ -49,8 +45,6 @@ def test_a_backup_is_made(replica: Operator) -> None:
     [
         "account create eve@example.com",
         "account credit ada@example.com 10 --reason again",
-        "account suspend ada@example.com --reason fraud",
-        "token create ada@example.com",
         "serve --port 0",
     ],
 )

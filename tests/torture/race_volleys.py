@@ -1,4 +1,4 @@
-"""T1 and T8: everything that can be wanted by many at once, from two services, and from two and four workers."""
+"""T1 and T8: everything that can be wanted by many at once, from services, from workers, and from both."""
 
 from collections import Counter
 
@@ -7,7 +7,7 @@ from rounds import RACES
 from torture.ground import ground, market_on, until
 from torture.scenario import Figures, Round, Scenario
 
-LAYOUTS = ((1, 1), (2,), (4,))
+LAYOUTS = ((1, 1), (2,), (4,), (2, 2))
 """Services, by their number of workers."""
 
 AT_ONCE = (2, 8, 64, 200)
