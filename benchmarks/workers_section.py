@@ -81,9 +81,8 @@ def section(figures: Figures, seconds: float, runs: int) -> str:
     lines = [
         HEADING,
         f"{runs} alternating runs of {seconds:g} s a point, medians and ranges. {machine()}.",
-        "Load generator, services and database share one machine: more workers than cores bring nothing here, and what",
-        "they cost is what this section is for.",
-        "CPU is that of all workers together and of all of PostgreSQL, in microseconds for each order.",
+        "Load generator, services and database share these cores: the rate says what this machine can do, and the CPU",
+        "what an order costs anywhere, that of all workers together and of all of PostgreSQL, in microseconds.",
         "",
         f"Settings: {', '.join(f'{name} = {value}' for name, value in figures.settings.items())}.",
         "",
