@@ -1,7 +1,8 @@
 # Two commands do everything: `make run` opens the demo shop, `make test` checks the whole project.
 .DEFAULT_GOAL := help
 .PHONY: help run test test-clients torture fuzz reliability lint guards bench bench-hot bench-all bench-lists \
-	bench-plans bench-overload bench-audit bench-gateway bench-workers mutants docs format advisories lock clean
+	bench-plans bench-overload bench-audit bench-gateway bench-workers bench-peers mutants docs format advisories lock \
+	clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,6 +16,7 @@ BENCHES += bench-overload
 BENCHES += bench-audit
 BENCHES += bench-gateway
 BENCHES += bench-workers
+BENCHES += bench-peers
 BENCH_PACKAGES := haproxy squid wrk
 
 help: ## Show what can be made.
@@ -79,6 +81,13 @@ bench-gateway: $(STAMP) ## Measure the gateway beside HAProxy, Squid and asyncio
 
 bench-workers: $(STAMP) ## Measure 1, 2 and 4 workers, and two services on one database (5 minutes, 2 GB).
 	@$(BIN)/python -m benchmarks.workers --write
+PEERS := .venv-peers
+PEERS_STAMP := $(PEERS)/.installed
+$(PEERS_STAMP): requirements-peers.lock scripts/make-peers
+	@scripts/make-peers $(PEERS) requirements-peers.lock
+	@touch $@
+bench-peers: $(STAMP) $(PEERS_STAMP) ## Measure the order rate beside the same order written in other ways (6 minutes, 2 GB).
+	@$(BIN)/python -m benchmarks.order_peers --write
 
 mutants: $(STAMP) ## Change the rules in one place at a time: a test must fail each time.
 	@PYTHONPATH=tests $(BIN)/python -m mutants --write
@@ -100,6 +109,8 @@ lock: ## Pin the dependencies anew (needs uv).
 		--quiet -c requirements.lock pyproject.toml --group dev --group build -o requirements-dev.lock
 	uv pip compile --no-config --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--quiet --group advisories -o requirements-advisories.lock
+	uv pip compile --no-config --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--quiet -c requirements-dev.lock --group peers -o requirements-peers.lock
 
 clean: ## Remove the environment and the caches; the shop's data stays.
-	rm -rf $(VENV) .venv-advisories .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+	rm -rf $(VENV) .venv-advisories $(PEERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
