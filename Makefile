@@ -1,8 +1,8 @@
 # Two commands do everything: `make run` opens the demo shop, `make test` checks the whole project.
 .DEFAULT_GOAL := help
 .PHONY: help run test test-clients torture fuzz reliability lint guards bench bench-hot bench-all bench-lists \
-	bench-plans bench-overload bench-audit bench-gateway bench-workers bench-peers mutants docs format advisories lock \
-	clean
+	bench-plans bench-overload bench-audit bench-growth bench-gateway bench-workers bench-peers mutants docs format \
+	advisories lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -75,6 +75,9 @@ bench-overload: $(STAMP) ## Measure what happens when twice as many orders arriv
 
 bench-audit: $(STAMP) ## Measure the audit over a million orders, and what it takes from those who order (6 minutes, 4 GB).
 	@$(BIN)/python -m benchmarks.audit --write
+
+bench-growth: $(STAMP) ## Measure what an order costs in shops of up to 10 million orders (about 15 minutes, 22 GB of disk).
+	@$(BIN)/python -m benchmarks.growth --write
 
 bench-gateway: $(STAMP) ## Measure the gateway beside HAProxy, Squid and asyncio's streams (about 3 minutes).
 	@$(BIN)/python -m benchmarks.gateway --write
