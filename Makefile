@@ -76,7 +76,7 @@ bench-overload: $(STAMP) ## Measure what happens when twice as many orders arriv
 bench-audit: $(STAMP) ## Measure the audit over a million orders, and what it takes from those who order (6 minutes, 4 GB).
 	@$(BIN)/python -m benchmarks.audit --write
 
-bench-growth: $(STAMP) ## Measure what an order costs in shops of up to 10 million orders (about 15 minutes, 22 GB of disk).
+bench-growth: $(STAMP) ## Measure what an order costs in shops of up to 10 million orders (about 18 minutes, 18 GB of disk).
 	@$(BIN)/python -m benchmarks.growth --write
 
 bench-gateway: $(STAMP) ## Measure the gateway beside HAProxy, Squid and asyncio's streams (about 3 minutes).

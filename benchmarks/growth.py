@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.growth_page import CLIENTS, CONNECTIONS, Grown, Lists, section
-from benchmarks.growth_shop import EMPTY, Size, check_room, fill
+from benchmarks.growth_shop import EMPTY, Size, check_room, fill, warm
 from benchmarks.order_rate import run_pgbench
 from benchmarks.page import write_section
 from benchmarks.shop import query, running_shop
@@ -33,6 +33,8 @@ from novaproxy.ledger.audit_new import audit_new, read_mark
 HERE = Path(__file__).parent
 SIZES = ("10000", "1000000", "1000000/1000000", "10000000")
 WARM_SECONDS = 2
+SETTLE_SECONDS = 1
+"""Within which the server's processes for pgbench's clients have ended, and their CPU is counted as its children's."""
 
 SHOWN_SETTINGS = (
     *("server_version", "fsync", "synchronous_commit", "full_page_writes", "shared_buffers", "wal_compression"),
@@ -101,6 +103,7 @@ def measure_pgbench(shop: Shop, seconds: int, seed: int) -> dict[str, float]:
     )
     before, postgres = shop.counted(), shop.postgres_seconds()
     rate = run_pgbench(shop.target, script, CLIENTS, seconds, seed)
+    time.sleep(SETTLE_SECONDS)
     postgres, after = shop.postgres_seconds() - postgres, shop.counted()
     placed = after["orders"] - before["orders"]
     return {"rate": rate, "postgres_us": 1e6 * postgres / placed} | _counted(before, after)
@@ -130,6 +133,8 @@ def measure(size: Size, runs: int, seconds: int, settings: Mapping[str, str]) ->
             empty = Shop(empty_dir, EMPTY, empty_server.address.arguments())
             grown.database_bytes = query(shop.target, "SELECT pg_database_size(current_database())")[0][0]
             grown.settings = {name: query(shop.target, f"SHOW {name}")[0][0] for name in SHOWN_SETTINGS}
+            for each in (empty, shop):
+                warm(each.target)
             sides = [(empty, grown.empty_http, grown.empty_pgbench), (shop, grown.http, grown.pgbench)]
             for number in range(runs):
                 # ABBA: neither side always runs first.

@@ -28,10 +28,10 @@ BYTES_AN_ORDER = 1_300
 BYTES_AN_ACCOUNT = 1_800
 """On the disk at most, while it is filled, WAL and sorts included."""
 
-BYTES_A_SHOP = 4 * 2**30
-"""What WAL and the orders of the runs take on top of that."""
+BYTES_A_SHOP = 2 * 2**30
+"""What the runs write on top of that: orders, and WAL."""
 
-LOADING = {"wal_level": "minimal", "max_wal_senders": "0", "max_wal_size": "8GB", "checkpoint_timeout": "1h"}
+LOADING = {"wal_level": "minimal", "max_wal_senders": "0", "max_wal_size": "4GB", "checkpoint_timeout": "1h"}
 """While a shop is filled: what belongs to a new index is not written twice."""
 
 SESSION = {"statement_timeout": "0", "jit": "off", "work_mem": "256MB", "maintenance_work_mem": "1GB"}
@@ -92,6 +92,16 @@ def fill(data_dir: Path, size: Size) -> None:
         asyncio.run(_filled(server.address.arguments(), size))
     # Else the kernel would write it down while orders are measured.
     os.sync()
+
+
+def warm(target: Any) -> None:  # noqa: ANN401 -- asyncpg's own arguments
+    """Bring into the buffers of a server that has just started what orders will need."""
+
+    async def read() -> None:
+        async with _session(target) as connection:
+            await connection.execute((HERE / "growth_warm.sql").read_text())
+
+    asyncio.run(read())
 
 
 async def _filled(target: Any, size: Size) -> None:  # noqa: ANN401 -- asyncpg's own arguments

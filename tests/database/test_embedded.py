@@ -17,6 +17,7 @@ from embedded_users import FAST, ask, entered, gone, leave, living, sentence, us
 from novaproxy.database import server
 from novaproxy.database.account import account_for
 from novaproxy.database.embedded import EmbeddedPostgres
+from novaproxy.database.memory import buffers_bytes, memory_bytes
 from novaproxy.database.processes import server_name, server_processes
 
 
@@ -41,6 +42,8 @@ def test_the_database_is_the_roles_own_in_utf_8_sorted_by_bytes(data_dir: Path) 
             " FROM pg_database WHERE datname = current_database()",
         )
         assert facts == "novaproxy novaproxy novaproxy C UTF8  off 2GB 200 UTC"
+        buffers = ask(postgres.address, "SELECT pg_size_bytes(current_setting('shared_buffers'))")
+        assert buffers == buffers_bytes(memory_bytes())
 
 
 def test_two_directories_are_used_at_once_and_their_names_may_be_odd(

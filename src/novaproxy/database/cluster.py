@@ -10,6 +10,7 @@ from pathlib import Path
 
 from novaproxy.database.account import Account
 from novaproxy.database.binaries import Binaries
+from novaproxy.database.memory import MIB, buffers_bytes, memory_bytes
 from novaproxy.errors import OperatorError
 
 OWNER = "novaproxy"
@@ -22,8 +23,8 @@ _NEW = "postgres.new-"
 _FULL_DISK_SIGNS = ("No space left on device", "Disk quota exceeded", "Check free disk space")
 _TO_CLIENTS = ("the database system is ", "terminating connection ", "password authentication failed ")
 _CONFIGURATION = """
-# NovaProxy's defaults for a small shop; they may be changed here.
-shared_buffers = 128MB
+# NovaProxy's defaults; they may be changed here. The buffers are an eighth of this machine's memory, 1GB at most.
+shared_buffers = {buffers_mib}MB
 max_connections = 200
 max_wal_size = 2GB
 jit = off
@@ -151,7 +152,7 @@ def _configure(cluster: Path) -> None:
     # The cluster is the unprivileged account's by now; root does not follow a link that it might have put there.
     descriptor = os.open(cluster / "postgresql.conf", os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW)
     with os.fdopen(descriptor, "a", encoding="utf-8") as file:
-        file.write(_CONFIGURATION)
+        file.write(_CONFIGURATION.format(buffers_mib=buffers_bytes(memory_bytes()) // MIB))
         file.flush()
         os.fsync(file.fileno())
 
