@@ -1,12 +1,13 @@
 # Two commands do everything: `make run` opens the demo shop, `make test` checks the whole project.
 .DEFAULT_GOAL := help
 .PHONY: help run test test-clients torture fuzz reliability lint guards bench bench-hot bench-all bench-lists \
-	bench-plans bench-overload bench-audit bench-growth bench-gateway bench-workers bench-peers mutants docs format \
-	advisories lock clean
+	bench-plans bench-overload bench-audit bench-growth bench-gateway bench-workers bench-peers bench-curves plots \
+	mutants docs format advisories lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+BENCH_STAMP := $(VENV)/.installed-bench
 SHELL := /bin/sh
 
 # What bench-all runs, in this order, and the Debian packages that they need together.
@@ -24,6 +25,11 @@ help: ## Show what can be made.
 
 $(STAMP): requirements-dev.lock pyproject.toml scripts/make-venv
 	@scripts/make-venv $(VENV)
+	@touch $@
+
+# What draws the plots is large, and nobody else needs it.
+$(BENCH_STAMP): requirements-bench.lock $(STAMP)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-bench.lock
 	@touch $@
 
 run: $(STAMP) ## Open the demo shop on 127.0.0.1:8000 (Ctrl-C ends it, its data stays in ./novaproxy-data).
@@ -84,13 +90,24 @@ bench-gateway: $(STAMP) ## Measure the gateway beside HAProxy, Squid and asyncio
 
 bench-workers: $(STAMP) ## Measure 1, 2 and 4 workers, and two services on one database (5 minutes, 2 GB).
 	@$(BIN)/python -m benchmarks.workers --write
+
 PEERS := .venv-peers
 PEERS_STAMP := $(PEERS)/.installed
+
 $(PEERS_STAMP): requirements-peers.lock scripts/make-peers
 	@scripts/make-peers $(PEERS) requirements-peers.lock
 	@touch $@
+
 bench-peers: $(STAMP) $(PEERS_STAMP) ## Measure the order rate beside the same order written in other ways (6 minutes, 2 GB).
 	@$(BIN)/python -m benchmarks.order_peers --write
+
+bench-curves: $(BENCH_STAMP) ## Measure rate and times by connections, at half load, start and memory, and draw it (about 5 minutes).
+	@$(BIN)/python -m benchmarks.curves --write
+	@$(BIN)/python -m benchmarks.footprint --write
+	@$(BIN)/python -m benchmarks.plots --write
+
+plots: $(BENCH_STAMP) ## Draw docs/plots anew from the figures that the benchmarks kept.
+	@$(BIN)/python -m benchmarks.plots --write
 
 mutants: $(STAMP) ## Change the rules in one place at a time: a test must fail each time.
 	@PYTHONPATH=tests $(BIN)/python -m mutants --write
@@ -114,6 +131,8 @@ lock: ## Pin the dependencies anew (needs uv).
 		--quiet --group advisories -o requirements-advisories.lock
 	uv pip compile --no-config --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--quiet -c requirements-dev.lock --group peers -o requirements-peers.lock
+	uv pip compile --no-config --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--quiet -c requirements-dev.lock --group bench -o requirements-bench.lock
 
 clean: ## Remove the environment and the caches; the shop's data stays.
 	rm -rf $(VENV) .venv-advisories $(PEERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
