@@ -466,7 +466,7 @@ PROCESSES = (
         "dead-database-is-revived",
         "watch",
         "A1",
-        edit("serving/supervisor.py", ("            self.server.revive()\n", "            pass\n")),
+        edit("serving/supervisor.py", ("            server.revive()\n", "            pass\n")),
         ("tests/serving/test_logs.py::test_no_secret_is_logged_whatever_happens",),
     ),
 )

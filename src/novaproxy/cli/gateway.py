@@ -13,7 +13,7 @@ from novaproxy.credentials.seal import installation_keys
 from novaproxy.database.pool import SoleConnection
 from novaproxy.errors import OperatorError
 from novaproxy.gateway.ports import served_ports
-from novaproxy.serving.children import Delivery, Service
+from novaproxy.serving.children import Access, Delivery, Service
 from novaproxy.serving.database import opened_database
 from novaproxy.serving.listening import check_proxy_ports
 from novaproxy.serving.logs import configure_logs
@@ -42,20 +42,14 @@ def gateway() -> None:
 
 
 def _serve(given: Settings) -> None:
-    with opened_database(given, tell) as database:
+    service = Service(None, delivery=Delivery(given.gateway, given.counters_dir), log_format=given.log_format)
+    supervisor = Supervisor(service, workers=0, gateways=given.gateway_processes)
+    with supervisor.launched(), opened_database(given, tell) as database:
         keys, ports = asyncio.run(
             run_on(database.roles, lambda connection: _prepared(connection, given), migrates=False)
         )
         check_proxy_ports(given.gateway_host, ports)
-        service = Service(
-            database.target,
-            keys,
-            None,
-            delivery=Delivery(given.gateway, given.counters_dir),
-            log_format=given.log_format,
-        )
-        supervisor = Supervisor(service, database.server, workers=0, gateways=given.gateway_processes)
-        supervisor.run(lambda: _announce(given, list(ports)))
+        supervisor.run(Access(database.target, keys), database.server, lambda: _announce(given, list(ports)))
 
 
 async def _prepared(connection: SoleConnection, given: Settings) -> tuple[Keys, list[int]]:

@@ -24,7 +24,7 @@ from novaproxy.credentials.seal import installation_keys, registered_sealer
 from novaproxy.database.pool import SoleConnection
 from novaproxy.errors import OperatorError
 from novaproxy.gateway.ports import served_ports
-from novaproxy.serving.children import Delivery, Service
+from novaproxy.serving.children import Access, Delivery, Service
 from novaproxy.serving.database import opened_database
 from novaproxy.serving.demo import Demo, opened_demo
 from novaproxy.serving.listening import Listener, check_proxy_ports, listening_socket
@@ -83,7 +83,16 @@ def serve(
 def _serve(given: Settings, listener: Listener, workers: int, demo: bool, *, migrates: bool) -> None:
     # The port first: it is where starting fails most often, and making a database takes seconds.
     listener.bind()
-    with opened_database(given, tell) as database:
+    service = Service(
+        listener.bound,
+        delivery=_delivery(given, demo) if given.has_gateway else None,
+        log_format=given.log_format,
+        metrics_token=given.metrics_token,
+        has_access_log=given.has_access_log,
+        limits=given.limits,
+    )
+    supervisor = Supervisor(service, workers, given.gateway_processes if given.has_gateway else 0)
+    with supervisor.launched(), opened_database(given, tell) as database:
         with told_when_slow("Bringing the database up to date ...", tell):
             keys, shop, ports = asyncio.run(
                 run_on(database.roles, lambda connection: _prepared(connection, given, demo), migrates=migrates)
@@ -91,19 +100,11 @@ def _serve(given: Settings, listener: Listener, workers: int, demo: bool, *, mig
         if given.has_gateway:
             check_proxy_ports(given.gateway_host, ports)
         listener.listen()
-        service = Service(
-            database.target,
-            keys,
-            listener.bound,
-            delivery=_delivery(given, demo) if given.has_gateway else None,
-            log_format=given.log_format,
-            metrics_token=given.metrics_token,
-            has_access_log=given.has_access_log,
-            limits=given.limits,
+        supervisor.run(
+            Access(database.target, keys),
+            database.server,
+            lambda: _announce(listener.address, shop, given, service.delivery),
         )
-        gateways = given.gateway_processes if given.has_gateway else 0
-        supervisor = Supervisor(service, database.server, workers, gateways)
-        supervisor.run(lambda: _announce(listener.address, shop, given, service.delivery))
 
 
 async def _prepared(
