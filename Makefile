@@ -1,8 +1,8 @@
 # Two commands do everything: `make run` opens the demo shop, `make test` checks the whole project.
 .DEFAULT_GOAL := help
 .PHONY: help run test test-clients torture fuzz reliability lint guards bench bench-hot bench-all bench-lists \
-	bench-plans bench-overload bench-audit bench-growth bench-gateway bench-workers bench-peers bench-curves plots \
-	mutants docs format advisories lock clean
+	bench-plans bench-overload bench-audit bench-growth bench-gateway bench-workers bench-peers bench-curves \
+	bench-curves plots mutants docs format advisories lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -102,6 +102,7 @@ bench-peers: $(STAMP) $(PEERS_STAMP) ## Measure the order rate beside the same o
 	@$(BIN)/python -m benchmarks.order_peers --write
 
 bench-curves: $(BENCH_STAMP) ## Measure rate and times by connections, at half load, start and memory, and draw it (about 5 minutes).
+bench-curves: $(BENCH_STAMP) ## Measure rate and times by connections, at half load, start and memory, and draw it (5 minutes, 3 GB).
 	@$(BIN)/python -m benchmarks.curves --write
 	@$(BIN)/python -m benchmarks.footprint --write
 	@$(BIN)/python -m benchmarks.plots --write
