@@ -12,12 +12,15 @@ SHELL := /bin/sh
 
 # What bench-all runs, in this order, and the Debian packages that they need together.
 BENCHES := bench bench-hot
+BENCHES += bench-curves
+BENCHES += bench-plans
 BENCHES += bench-lists
 BENCHES += bench-overload
 BENCHES += bench-audit
 BENCHES += bench-gateway
 BENCHES += bench-workers
 BENCHES += bench-peers
+BENCHES += bench-growth
 BENCH_PACKAGES := haproxy squid wrk
 
 help: ## Show what can be made.
