@@ -10,6 +10,10 @@ from benchmarks.page import machine
 CONNECTIONS = 128
 CLIENTS = 32
 COUNTED = "WAL | whole pages | pages read"
+HTTP_COLUMNS = (
+    "| Orders | accounts | worker | PostgreSQL | together | empty shop | ratio | range | orders/s | p50 | p99 "
+    f"| {COUNTED} |"
+)
 HEADING = """## Growth
 
 Written by `make bench-growth`.
@@ -51,8 +55,7 @@ def section(sizes: list[Grown], runs: int, seconds: int) -> str:
         "",
         f"`POST /orders` on {CONNECTIONS} connections, for random accounts:",
         "",
-        "| Orders | accounts | worker | PostgreSQL | together | empty shop | ratio | range | orders/s | p50 | p99 "
-        f"| {COUNTED} |",
+        HTTP_COLUMNS,
         "|---" * 14 + "|",
         *(_http_row(size) for size in sizes),
         "",

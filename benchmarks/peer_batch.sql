@@ -19,16 +19,12 @@ BEGIN
                     ORDER BY bandwidth_gb DESC
                     LIMIT 1) AS sold
     ), orders AS (
-        SELECT array_agg(uuid ORDER BY slot) AS uuids,
-               array_agg(account_id ORDER BY slot) AS account_ids,
-               array_agg(plan_id ORDER BY slot) AS plan_ids,
-               array_agg(revision ORDER BY slot) AS revisions,
-               array_agg(cents ORDER BY slot) AS cents,
-               array_agg(substr(md5(uuid::text), 1, 15) ORDER BY slot) AS usernames,
-               array_agg(decode(md5(uuid::text) || md5(uuid::text), 'hex') ORDER BY slot) AS passwords,
-               array_agg(ledger_version + turn ORDER BY slot) AS versions,
-               array_agg(balance_cents - turn * cents ORDER BY slot) AS balances,
-               array_agg(decided_at ORDER BY slot) AS times
+        SELECT array_agg(
+                   ROW (uuid, account_id, plan_id, 'active', cents, 0, cents, NULL, 2, NULL, '[]', NULL, NULL,
+                        substr(md5(uuid::text), 1, 15), decode(md5(uuid::text) || md5(uuid::text), 'hex'), 1, NULL,
+                        ledger_version + turn, balance_cents - turn * cents)::written_order
+                   ORDER BY slot) AS written,
+               min(revision) AS revision, min(decided_at) AS decided_at
         FROM priced
     ), accounts AS (
         SELECT array_agg(account_id) AS ids, array_agg(version_before) AS versions_before,
@@ -39,14 +35,8 @@ BEGIN
               FROM priced
               GROUP BY account_id, plan_id, ledger_version) AS account
     )
-    SELECT save_as_the_service_does(
-        uuids, account_ids, orders.plan_ids, revisions, array_fill('active'::text, ARRAY[size]), cents,
-        array_fill(0::bigint, ARRAY[size]), cents, array_fill(NULL::bigint, ARRAY[size]),
-        array_fill(2, ARRAY[size]), no_texts, array_fill('[]'::text, ARRAY[size]), no_texts,
-        array_fill(NULL::bytea, ARRAY[size]), usernames, passwords, array_fill(1::smallint, ARRAY[size]),
-        array_fill(NULL::timestamptz, ARRAY[size]), orders.versions, orders.balances, times,
-        ids, versions_before, accounts.versions, accounts.balances, ids, accounts.plan_ids, bought,
-        '{}', '{}', '{}', '{}', '{}')
+    SELECT save_as_the_service_does(written, revision, decided_at, ids, versions_before, versions, balances,
+                                    ids, plan_ids, bought, '{}', '{}', '{}', '{}', '{}')
     FROM orders, accounts);
 END
 $$;

@@ -48,7 +48,7 @@ def prepare(target: Target, accounts: int = ACCOUNTS, orders: int = ORDERS, *, w
 
 def save_function(save: str) -> str:
     """Return a function that does what the statement *save* does, with an argument for each of its parameters."""
-    types = {int(number): kind for number, kind in re.findall(r"\$(\d+)::(\w+\[\])", save)}
+    types = {int(number): kind for number, kind in re.findall(r"\$(\d+)::(\w+(?:\[\])?)", save)}
     arguments = ", ".join(types[number] for number in sorted(types))
     return f"CREATE FUNCTION save_as_the_service_does({arguments}) RETURNS void LANGUAGE sql AS $save$\n{save}\n$save$"
 
