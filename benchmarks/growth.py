@@ -12,6 +12,8 @@ import argparse
 import asyncio
 import json
 import os
+import re
+import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
@@ -21,10 +23,10 @@ from typing import Any
 
 from benchmarks.growth_page import CLIENTS, CONNECTIONS, Grown, Lists, section
 from benchmarks.growth_shop import EMPTY, Size, check_room, fill, warm
-from benchmarks.order_rate import run_pgbench
 from benchmarks.page import write_section
 from benchmarks.shop import query, running_shop
 from benchmarks.wire import placed_orders
+from novaproxy.database.binaries import find_binaries
 from novaproxy.database.embedded import EmbeddedPostgres
 from novaproxy.database.pool import opened_connection
 from novaproxy.database.processes import server_processes
@@ -102,11 +104,25 @@ def measure_pgbench(shop: Shop, seconds: int, seed: int) -> dict[str, float]:
         "SELECT place_one(sha256(('bench-' || :account)::bytea), 'residential', 2);\n"
     )
     before, postgres = shop.counted(), shop.postgres_seconds()
-    rate = run_pgbench(shop.target, script, CLIENTS, seconds, seed)
+    rate = _run_pgbench(shop.target, script, seconds, seed)
     time.sleep(SETTLE_SECONDS)
     postgres, after = shop.postgres_seconds() - postgres, shop.counted()
     placed = after["orders"] - before["orders"]
     return {"rate": rate, "postgres_us": 1e6 * postgres / placed} | _counted(before, after)
+
+
+def _run_pgbench(target: Any, script: Path, seconds: int, seed: int) -> float:  # noqa: ANN401 -- asyncpg's own arguments
+    """Return the transactions a second of one run of *script*."""
+    command = [
+        *(str(find_binaries(None) / "pgbench"), "-n", "-M", "prepared", "-c", str(CLIENTS), "-j", "2"),
+        *("-h", target["host"], "-p", str(target["port"]), "-U", target["user"], f"--random-seed={seed}"),
+        *("-T", str(seconds), "-f", str(script), target["database"]),
+    ]
+    environment = os.environ | {"PGPASSWORD": target["password"]}
+    told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout  # noqa: S603 -- our own command
+    if (rate := re.search(r"tps = ([0-9.]+)", told)) is None:
+        raise SystemExit(told)
+    return float(rate[1])
 
 
 def _counted(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:

@@ -9,11 +9,8 @@ from benchmarks.page import machine
 
 CONNECTIONS = 128
 CLIENTS = 32
+CPU = "worker | PostgreSQL | together | empty shop"
 COUNTED = "WAL | whole pages | pages read"
-HTTP_COLUMNS = (
-    "| Orders | accounts | worker | PostgreSQL | together | empty shop | ratio | range | orders/s | p50 | p99 "
-    f"| {COUNTED} |"
-)
 HEADING = """## Growth
 
 Written by `make bench-growth`.
@@ -55,7 +52,7 @@ def section(sizes: list[Grown], runs: int, seconds: int) -> str:
         "",
         f"`POST /orders` on {CONNECTIONS} connections, for random accounts:",
         "",
-        HTTP_COLUMNS,
+        f"| Orders | accounts | {CPU} | ratio | range | orders/s | p50 | p99 | {COUNTED} |",
         "|---" * 14 + "|",
         *(_http_row(size) for size in sizes),
         "",
