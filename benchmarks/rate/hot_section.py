@@ -9,7 +9,8 @@ from benchmarks.rate.telling import clients, listed, middle, span, table
 _PEER = """The hot account buys alone; the hot code has a `max_uses`, which is counted, and random accounts use it. The
 peer is pgbench with one stored function, one call a transaction, as for [the order rate](#the-order-rate); the one for
 the code checks and counts its uses last, so that its row is locked for the shortest time. It is held to the best of the
-sweep's medians and of its long runs' median."""
+sweep's medians and of its long runs' median. Before each run the versions of the hot rows that the one before left are
+vacuumed away, so that no side pays for the other's crowd."""
 
 
 def section(figures: Figures, seconds: float) -> str:
