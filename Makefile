@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help run test test-clients torture fuzz reliability lint guards bench bench-hot bench-all bench-lists \
 	bench-plans bench-overload bench-audit bench-growth bench-gateway bench-workers bench-peers bench-curves \
-	bench-curves plots mutants docs format advisories lock clean
+	bench-curves plots bench-pretix mutants docs format advisories lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -21,6 +21,7 @@ BENCHES += bench-gateway
 BENCHES += bench-workers
 BENCHES += bench-peers
 BENCHES += bench-growth
+BENCHES += bench-pretix
 BENCH_PACKAGES := haproxy squid wrk
 
 help: ## Show what can be made.
@@ -96,9 +97,16 @@ bench-workers: $(STAMP) ## Measure 1, 2 and 4 workers, and two services on one d
 
 PEERS := .venv-peers
 PEERS_STAMP := $(PEERS)/.installed
+PRETIX := .venv-pretix
+PRETIX_STAMP := $(PRETIX)/.installed
+PRETIX_LOCK := benchmarks/peers/pretix.lock
 
 $(PEERS_STAMP): requirements-peers.lock scripts/make-peers
 	@scripts/make-peers $(PEERS) requirements-peers.lock
+	@touch $@
+
+$(PRETIX_STAMP): $(PRETIX_LOCK) scripts/make-peers
+	@scripts/make-peers $(PRETIX) $(PRETIX_LOCK)
 	@touch $@
 
 bench-peers: $(STAMP) $(PEERS_STAMP) ## Measure the order rate beside the same order written in other ways (6 minutes, 2 GB).
@@ -112,6 +120,8 @@ bench-curves: $(BENCH_STAMP) ## Measure rate and times by connections, at half l
 
 plots: $(BENCH_STAMP) ## Draw docs/plots anew from the figures that the benchmarks kept.
 	@$(BIN)/python -m benchmarks.plots --write
+bench-pretix: $(STAMP) $(PRETIX_STAMP) ## Measure the order rate beside pretix's, on one PostgreSQL (8 minutes, 2 GB).
+	@$(BIN)/python -m benchmarks.order_pretix --write
 
 mutants: $(STAMP) ## Change the rules in one place at a time: a test must fail each time.
 	@PYTHONPATH=tests $(BIN)/python -m mutants --write
@@ -137,6 +147,7 @@ lock: ## Pin the dependencies anew (needs uv).
 		--quiet -c requirements-dev.lock --group peers -o requirements-peers.lock
 	uv pip compile --no-config --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--quiet -c requirements-dev.lock --group bench -o requirements-bench.lock
+		--quiet --group pretix -o $(PRETIX_LOCK)
 
 clean: ## Remove the environment and the caches; the shop's data stays.
-	rm -rf $(VENV) .venv-advisories $(PEERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+	rm -rf $(VENV) .venv-advisories $(PEERS) $(PRETIX) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

@@ -113,8 +113,8 @@ def measure(seconds: float, runs: int, orders: int) -> Figures:
         prepare(target, orders=orders)
         make_tables(target)
         figures.start, figures.settings = described_start(target), shown_settings(target)
-        shops[USUAL] = stack.enter_context(usual(target, data_dir))
-        shops[ONE_TRIP] = stack.enter_context(one_trip(target))
+        shops[USUAL] = stack.enter_context(usual(target, Path(scratch), data_dir / "sealing.key"))
+        shops[ONE_TRIP] = stack.enter_context(one_trip(target, Path(scratch)))
         postmaster = postmaster_pid(data_dir)
         benches = {side: Bench(target, shop, postmaster, Path(scratch)) for side, shop in shops.items()}
         begin(figures, benches, data_dir / "postgres.log")

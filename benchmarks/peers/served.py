@@ -2,7 +2,9 @@
 
 import base64
 import os
+import signal
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +15,9 @@ from benchmarks.shop import RunningShop
 from novaproxy.database.pool import Target
 
 ROOT = Path(__file__).parent.parent.parent
+CALM = (0, -signal.SIGTERM)
+"""How a peer ends that was told to."""
+
 UVICORN = ROOT / ".venv-peers" / "bin" / "uvicorn"
 
 
@@ -27,15 +32,20 @@ class RunningPeer(RunningShop):
 
 
 @contextmanager
-def served(command: Sequence[str], port: int, variables: Mapping[str, str]) -> Iterator[RunningPeer]:
-    """Run *command*, which serves HTTP on *port*, with *variables* in its environment."""
-    process = subprocess.Popen(command, env=os.environ | variables, cwd=ROOT)  # noqa: S603 -- our own commands
+def served(command: Sequence[str], port: int, variables: Mapping[str, str], log: Path) -> Iterator[RunningPeer]:
+    """Run *command*, which serves HTTP on *port*, with *variables* in its environment; what it says goes to *log*."""
+    with log.open("w") as said:
+        process = subprocess.Popen(  # noqa: S603 -- our own commands
+            command, env=os.environ | variables, cwd=ROOT, stdout=said, stderr=said
+        )
     try:
         wait_for(port)
         yield RunningPeer(port, process.pid)
     finally:
         process.terminate()
         process.wait(30)
+        if process.returncode not in CALM:
+            print(log.read_text()[-4_000:], file=sys.stderr)
 
 
 def whereabouts(target: Target) -> dict[str, str]:
@@ -63,18 +73,19 @@ def uvicorn(app: str, port: int) -> list[str]:
 
 
 @contextmanager
-def usual(target: Target, data_dir: Path) -> Iterator[RunningPeer]:
-    """FastAPI and SQLAlchemy's ORM; it seals with the shop's own key."""
+def usual(target: Target, scratch: Path, key_file: Path) -> Iterator[RunningPeer]:
+    """FastAPI and SQLAlchemy's ORM; it seals with the shop's own key, the first of *key_file*."""
     port = free_port()
-    key = base64.b64decode((data_dir / "sealing.key").read_text().split()[0])
+    key = base64.b64decode(key_file.read_text().split()[0])
     variables = whereabouts(target) | {"PEER_SEALING_KEY": key.hex()}
-    with served(uvicorn("benchmarks.peers.usual.app:made_app", port), port, variables) as peer:
+    with served(uvicorn("benchmarks.peers.usual.app:made_app", port), port, variables, scratch / "usual.log") as peer:
         yield peer
 
 
 @contextmanager
-def one_trip(target: Target) -> Iterator[RunningPeer]:
+def one_trip(target: Target, scratch: Path) -> Iterator[RunningPeer]:
     """Starlette and asyncpg, one call of the stored function an order."""
     port = free_port()
-    with served(uvicorn("benchmarks.peers.one_trip:made_app", port), port, whereabouts(target)) as peer:
+    command = uvicorn("benchmarks.peers.one_trip:made_app", port)
+    with served(command, port, whereabouts(target), scratch / "one_trip.log") as peer:
         yield peer
