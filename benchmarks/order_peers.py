@@ -54,7 +54,7 @@ worker of uvicorn (uvloop, httptools) each:
   seals the password, writes the order, its meter, the charge, the balance and the count for the plan's limit, and
   commits; it knows neither discount codes nor idempotency keys.
 - **Starlette, one round trip an order** calls the stored function that pgbench calls, which does all of that in one
-  statement but sealing a password. It is the least that one order a transaction takes over HTTP.
+  statement but sealing a password: no order a transaction takes fewer round trips.
 - **pgbench** calls the same function without HTTP, `-M prepared`."""
 
 
