@@ -600,7 +600,7 @@ DESK = (
         "hot-lock-timeout",
         "time-out",
         "L4",
-        edit("orders/desk.py", ('HOT_LOCK_TIMEOUT = "1s"', 'HOT_LOCK_TIMEOUT = "9s"')),
+        edit("orders/desk.py", ('HOT_LOCK_TIMEOUT = "700ms"', 'HOT_LOCK_TIMEOUT = "9s"')),
         (f"{_OPERATORS}::test_a_locked_account_does_not_stop_the_others",),
     ),
     Guard(

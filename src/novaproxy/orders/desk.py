@@ -56,12 +56,16 @@ STALE_SECONDS = 1.5
 Longer than the common batch may wait for a lock: those who stood behind that one are still served.
 """
 
-HOT_LOCK_TIMEOUT = "1s"
-"""How long the common batch waits for a lock, before its accounts are served aside where each may wait longer."""
+HOT_LOCK_TIMEOUT = "700ms"
+"""How long the common batch waits for a lock, before its accounts are served aside where each may wait longer.
+
+PostgreSQL counts anew where a batch of another worker stood before the same row: twice this is less than STALE_SECONDS.
+"""
 
 PATIENCE_SECONDS = 1.5
 """How long the next batch waits for one under way; then that one is left to itself, and the desk goes on beside it."""
 
+LOOK_AGAIN_SECONDS = 0.1
 MOST_LEFT = 3
 """How many batches are left to themselves at once: a database that is slow must not get ever more to do."""
 
@@ -108,7 +112,9 @@ class OrderDesk:
         self._outage = outage
         metrics.watch_waiting(self._waiting_count)
         self._lanes = Lanes(self._new_line() for _ in range(LANES))
+        self._clerks: set[asyncio.Task[None]] = set()
         self._left: set[asyncio.Task[None]] = set()
+        self._ended: asyncio.Future[None]
         self._aside: dict[bytes, deque[Waiting]] = {}
         self._codes_aside: Counter[str] = Counter()
         self._with_code = asyncio.Semaphore(MOST_ASIDE_WITH_CODE)
@@ -152,21 +158,63 @@ class OrderDesk:
     async def run(self) -> None:
         """Serve until ``close`` was called and everybody has an answer."""
         self._lag.start()
-        await asyncio.gather(*(self._run(lane) for lane in self._lanes.all))
+        self._ended = asyncio.get_running_loop().create_future()
+        for lane in self._lanes.all:
+            self._man(lane)
+        await self._ended
         while self._tasks:
             await asyncio.wait(self._tasks)
         self._lag.stop()
         for lane in self._lanes.all:
             await lane.line.close()
 
-    async def _run(self, lane: Lane) -> None:
-        while not (self._is_closing and not len(self._lanes)):
+    def _man(self, lane: Lane) -> None:
+        """Let somebody serve at *lane*, on the line that it has now."""
+        lane.clerk = asyncio.create_task(self._serve_at(lane, lane.line))
+        self._clerks.add(lane.clerk)
+        lane.clerk.add_done_callback(self._note_gone)
+
+    def _note_gone(self, clerk: asyncio.Task[None]) -> None:
+        self._clerks.discard(clerk)
+        if self._ended.done():
+            return
+        if not clerk.cancelled() and (error := clerk.exception()) is not None:
+            self._ended.set_exception(error)
+        elif not self._clerks:
+            self._ended.set_result(None)
+
+    async def _serve_at(self, lane: Lane, line: Line) -> None:
+        """Serve batch after batch at *lane*, until the desk closes, or a batch was so slow that another took over."""
+        loop = asyncio.get_running_loop()
+        while line is lane.line and not (self._is_closing and not len(self._lanes)):
             await lane.woken.wait()
             lane.woken.clear()
-            while batch := self._next_batch(lane):
-                await self._serve_in_turn(batch, lane)
-                self._lanes.end(lane)
+            while line is lane.line and (batch := self._next_batch(lane)):
+                impatience = loop.call_later(PATIENCE_SECONDS, self._go_on_beside, lane, batch)
+                await self._serve(batch, line)
+                impatience.cancel()
+                if line is lane.line:
+                    self._lanes.end(lane)
+                    # The answers go out first; who has one may order again, and be in the next batch.
+                    await asyncio.sleep(0)
+        if line is not lane.line:
+            await line.close()
         self._lanes.wake_all()
+
+    def _go_on_beside(self, lane: Lane, batch: list[Waiting]) -> None:
+        """Leave *batch*, which hears nothing, to itself: its locks hold up its own accounts alone."""
+        if batch is not lane.batch or lane.clerk is None:
+            return
+        if len(self._left) >= MOST_LEFT:
+            asyncio.get_running_loop().call_later(LOOK_AGAIN_SECONDS, self._go_on_beside, lane, batch)
+            return
+        log.warning("batch is slow; going on beside it", orders=len(batch))
+        self._left.add(lane.clerk)
+        lane.clerk.add_done_callback(self._left.discard)
+        lane.line = self._new_line()
+        self._lanes.end(lane)
+        self._man(lane)
+        lane.woken.set()
 
     def _next_batch(self, lane: Lane) -> list[Waiting]:
         """Take the next orders from the queue; those whose token is served aside by now go there."""
@@ -190,21 +238,7 @@ class OrderDesk:
         self._is_closing = True
         self._lanes.wake_all()
 
-    async def _serve_in_turn(self, batch: list[Waiting], lane: Lane) -> None:
-        """Serve *batch*; where nothing comes back in time, go on beside it: its locks hold up its own accounts."""
-        serving = self._start(self._serve(batch, lane.line, lane))
-        await asyncio.wait({serving}, timeout=PATIENCE_SECONDS)
-        while not serving.done() and len(self._left) >= MOST_LEFT:
-            await asyncio.wait({serving, *self._left}, return_when=asyncio.FIRST_COMPLETED)
-        if serving.done():
-            serving.result()
-            return
-        log.warning("batch is slow; going on beside it", orders=len(batch))
-        self._left.add(serving)
-        serving.add_done_callback(self._left.discard)
-        lane.line = self._new_line()
-
-    async def _serve(self, batch: list[Waiting], line: Line, lane: Lane) -> None:
+    async def _serve(self, batch: list[Waiting], line: Line) -> None:
         began_at = time.monotonic()
         self._open_lanes()
         try:
@@ -228,8 +262,6 @@ class OrderDesk:
         else:
             self._pace.note(time.monotonic() - began_at)
             self._give_each(batch, answers)
-        if line is not lane.line:
-            await line.close()
 
     def _give_each(self, batch: Sequence[Waiting], answers: Sequence[Answer]) -> None:
         """Give each order its answer, which is committed, then count."""

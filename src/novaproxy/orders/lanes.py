@@ -40,20 +40,26 @@ class Waiting:
 
 @dataclass(slots=True, eq=False)
 class Lane:
-    """One batch at a time, on *line*: *under_way* orders, of *tokens* and *codes*; who wants the same waits *behind*.
+    """One batch at a time, on *line*: of *tokens* and *codes*; who wants the same waits *behind*. *clerk* serves.
 
     Its connection is opened, where that is not done for a batch of its own, at *open_at* (monotonic) at the earliest.
     """
 
     line: Line
+    clerk: asyncio.Task[None] | None = None
     open_at: float = 0.0
     woken: asyncio.Event = field(default_factory=asyncio.Event)
-    under_way: int = 0
+    batch: Sequence[Waiting] = ()
     clock: asyncio.TimerHandle | None = None
     """Runs until the batch is overdue."""
     tokens: frozenset[bytes] = frozenset()
     codes: frozenset[str | None] = frozenset()
     behind: deque[Waiting] = field(default_factory=deque)
+
+    @property
+    def under_way(self) -> int:
+        """How many orders are in its batch."""
+        return len(self.batch)
 
     @property
     def is_ready(self) -> bool:
@@ -118,7 +124,7 @@ class Lanes:
 
     def begin(self, lane: Lane, batch: Sequence[Waiting]) -> None:
         """Note that *lane* has *batch* under way."""
-        lane.under_way = len(batch)
+        lane.batch = batch
         lane.tokens = frozenset(waiting.ask.token_hash for waiting in batch)
         lane.codes = frozenset(asked_code(waiting.ask) for waiting in batch) - {None}
         crowd = len(self) + self._under_way()
@@ -131,7 +137,7 @@ class Lanes:
         if lane.clock is not None:
             lane.clock.cancel()
             lane.clock = None
-        lane.under_way, lane.tokens, lane.codes = 0, frozenset(), frozenset()
+        lane.batch, lane.tokens, lane.codes = (), frozenset(), frozenset()
         if lane.behind:
             self._queue = deque(sorted((*lane.behind, *self._queue), key=attrgetter("arrived_at")))
             lane.behind.clear()
