@@ -64,7 +64,7 @@ guards: $(STAMP) ## Remove each guard in a scratch copy; its tests must fail (ab
 bench: $(STAMP) ## Measure the order rate beside pgbench, into docs/benchmarks.md (8 minutes, 4 GB).
 	@$(BIN)/python -m benchmarks.order_rate --write
 
-bench-hot: $(STAMP) ## Measure the order rate on one hot account and one hot discount code (7 minutes, 3 GB).
+bench-hot: $(STAMP) ## Measure the order rate on one hot account and one hot discount code (8 minutes, 3 GB).
 	@$(BIN)/python -m benchmarks.hot_rate --write
 
 bench-all: $(STAMP) ## Run every benchmark; it first says how long that takes and what it needs.

@@ -5,7 +5,7 @@
 Starts a shop as ``benchmarks.order_rate`` does, with a code that has a ``max_uses``, finds pgbench's best number of
 clients on the account and on the code, and alternates the sides. After the runs it compares the rows that an order of
 each side added, counts the code's uses and audits the books: where they differ or do not hold, it fails. With --write
-it writes its section of docs/benchmarks.md and benchmarks/hot_rate.json. The usual runs take less than 7 minutes.
+it writes its section of docs/benchmarks.md and benchmarks/hot_rate.json. The usual runs take less than 8 minutes.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benchmarks.order_rate import ONE, RANDOM_ACCOUNTS
 from benchmarks.page import write_section
-from benchmarks.rate.hot_figures import ACCOUNT, CODE, RANDOM, Figures
+from benchmarks.rate.hot_figures import ACCOUNT, CODE, LAST, PEERS, RANDOM, Figures
 from benchmarks.rate.hot_section import section
 from benchmarks.rate.sides import Bench, Orders, Script, postmaster_pid
 from benchmarks.rate.start import ACCOUNTS, ORDERS, described_start, fdatasync_ms, prepare, shown_settings
@@ -42,9 +42,11 @@ CLEANING = ("VACUUM FULL discount_code", "VACUUM account", "VACUUM account_plan"
 """A crowd on one row leaves versions of it that cost whoever comes next (tried: after 64 clients of pgbench on the
 code one client has 940 orders/s instead of 1540). Autovacuum takes them away once a minute; no run waits for that."""
 
+WITH_CODE = ONE.text.replace("place_one(", "place_one_with_code(")
 SCRIPTS = {
     ACCOUNT: Script("SELECT place_one(sha256('bench-1'), 'residential', 2);\n"),
-    CODE: Script(ONE.text.replace("place_one(", "place_one_with_code(").replace("2);", "2, 'HOT');")),
+    CODE: Script(WITH_CODE.replace("2);", "2, 'HOT', true);")),
+    LAST: Script(WITH_CODE.replace("2);", "2, 'HOT', false);")),
 }
 CASES = {
     RANDOM: RANDOM_ACCOUNTS,
@@ -89,33 +91,33 @@ def sweep(figures: Figures, bench: Bench, seconds: float) -> None:
     """Find pgbench's best number of clients on the account and on the code, forth and back."""
     for number in range(SWEEPS):
         for clients in CLIENTS if number % 2 == 0 else reversed(CLIENTS):
-            for case, script in SCRIPTS.items():
+            for peer, script in SCRIPTS.items():
                 clean(bench)
                 run = bench.pgbench(script, clients, seconds, seed=100 + number)
-                figures.sweep[case].setdefault(clients, []).append(run)
-                print(f"sweep {number + 1}: pgbench, {case}, {clients} clients: {run.rate:.0f} orders/s", flush=True)
-    figures.sweep = {case: dict(sorted(found.items())) for case, found in figures.sweep.items()}
+                figures.sweep[peer].setdefault(clients, []).append(run)
+                print(f"sweep {number + 1}: pgbench, {peer}, {clients} clients: {run.rate:.0f} orders/s", flush=True)
+    figures.sweep = {peer: dict(sorted(found.items())) for peer, found in figures.sweep.items()}
 
 
 def alternate(figures: Figures, bench: Bench, seconds: float, runs: int) -> None:
     """Run pgbench at its best and HTTP by turns, forth and back: no side always has the emptier database."""
-    points = [*((case, 0) for case in SCRIPTS), *((case, count) for count in CONNECTIONS for case in CASES)]
+    points = [*((peer, 0) for peer in SCRIPTS), *((case, count) for count in CONNECTIONS for case in CASES)]
     for number in range(runs):
         figures.fdatasync_ms.append(fdatasync_ms(bench.scratch))
-        for case, connections in points if number % 2 == 0 else reversed(points):
+        for name, connections in points if number % 2 == 0 else reversed(points):
             clean(bench)
             if connections:
-                _measure_http(figures, bench, case, connections, seconds, number)
+                _measure_http(figures, bench, name, connections, seconds, number)
             else:
-                _measure_pgbench(figures, bench, case, seconds, number)
+                _measure_pgbench(figures, bench, name, seconds, number)
     figures.http = {case: dict(sorted(found.items())) for case, found in figures.http.items()}
 
 
-def _measure_pgbench(figures: Figures, bench: Bench, case: str, seconds: float, number: int) -> None:
-    clients, added = figures.best_clients(case), figures.added[case]["pgbench"]
-    run = bench.pgbench(SCRIPTS[case], clients, seconds, seed=number + 1, added=added)
-    figures.pgbench[case].append(run)
-    print(f"run {number + 1}: pgbench, {case}, {clients} clients: {run.rate:.0f} orders/s", flush=True)
+def _measure_pgbench(figures: Figures, bench: Bench, peer: str, seconds: float, number: int) -> None:
+    clients, added = figures.best_clients(peer), figures.added[PEERS[peer]][f"pgbench, {peer}"]
+    run = bench.pgbench(SCRIPTS[peer], clients, seconds, seed=number + 1, added=added)
+    figures.pgbench[peer].append(run)
+    print(f"run {number + 1}: pgbench, {peer}, {clients} clients: {run.rate:.0f} orders/s", flush=True)
 
 
 def _measure_http(figures: Figures, bench: Bench, case: str, connections: int, seconds: float, number: int) -> None:

@@ -1,6 +1,9 @@
 -- The peer with a discount code: the same order, one a transaction, as one stored function. What the code takes off stands
--- in a table made once, as the price does. Of the code's limits it checks max_uses alone, and it does so where a careful
--- author would who expects a crowd: the code's row is checked and counted last, so that it is locked for the shortest time.
+-- in a table made once, as the price does. Of the code's limits it checks max_uses alone.
+--
+-- With locks_first it locks accounts, then codes, and checks the code's uses before the balance, as the service does and
+-- as its API's order of refusals asks. Without, it checks and counts the code's uses last, where the row that everybody
+-- wants is locked for the shortest time; who has no money and a code that is used up then hears of the money.
 CREATE TABLE peer_code AS
 SELECT (code ->> 'id')::bigint AS code_id, lower(code ->> 'code') AS code, (code ->> 'percent_e2')::bigint AS percent_e2,
        (code ->> 'max_uses')::bigint AS max_uses
@@ -10,7 +13,8 @@ WHERE catalog_revision.id = (SELECT max(id) FROM catalog_revision) AND code ->> 
 ALTER TABLE peer_code ADD PRIMARY KEY (code);
 ANALYZE peer_code;
 
-CREATE FUNCTION place_one_with_code(asked_token bytea, asked_slug text, asked_gb integer, asked_code text) RETURNS uuid
+CREATE FUNCTION place_one_with_code(asked_token bytea, asked_slug text, asked_gb integer, asked_code text,
+                                    locks_first boolean) RETURNS uuid
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     customer   record;
@@ -46,6 +50,14 @@ BEGIN
     WHERE code = lower(asked_code);
     IF NOT FOUND THEN
         RAISE EXCEPTION 'The discount code is not valid.';
+    END IF;
+    IF locks_first THEN
+        PERFORM FROM discount_code
+        WHERE id = offer.code_id AND (offer.max_uses IS NULL OR uses < offer.max_uses)
+        FOR NO KEY UPDATE;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'The discount code has been used up.';
+        END IF;
     END IF;
 
     gross := (2 * price.price_per_gb_e4 * asked_gb + 100) / 200;

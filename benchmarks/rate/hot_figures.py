@@ -11,21 +11,28 @@ RANDOM, ACCOUNT, CODE = "random", "account", "code"
 HOT = (ACCOUNT, CODE)
 NAMES = {RANDOM: "random accounts", ACCOUNT: "hot account", CODE: "hot code"}
 
+LAST = "code, counted last"
+PEERS = {ACCOUNT: ACCOUNT, CODE: CODE, LAST: CODE}
+"""What pgbench runs, and on which case."""
+
 
 def _sides() -> dict[str, dict[str, Added]]:
-    return {RANDOM: {"HTTP": Added()}, **{case: {"pgbench": Added(), "HTTP": Added()} for case in HOT}}
+    sides = {case: {"HTTP": Added()} for case in NAMES}
+    for peer, case in PEERS.items():
+        sides[case][f"pgbench, {peer}"] = Added()
+    return sides
 
 
 @dataclass(slots=True)
 class Figures:
-    """The runs by case and number of clients or connections, and what was found in what they wrote."""
+    """The runs by case or peer and number of clients or connections, and what was found in what they wrote."""
 
     start: str = ""
     settings: dict[str, str] = field(default_factory=dict)
     fdatasync_ms: list[float] = field(default_factory=list)
-    sweep: dict[str, dict[int, list[PgbenchRun]]] = field(default_factory=lambda: {case: {} for case in HOT})
-    pgbench: dict[str, list[PgbenchRun]] = field(default_factory=lambda: {case: [] for case in HOT})
-    http: dict[str, dict[int, list[HttpRun]]] = field(default_factory=lambda: {case: {} for case in (RANDOM, *HOT)})
+    sweep: dict[str, dict[int, list[PgbenchRun]]] = field(default_factory=lambda: {peer: {} for peer in PEERS})
+    pgbench: dict[str, list[PgbenchRun]] = field(default_factory=lambda: {peer: [] for peer in PEERS})
+    http: dict[str, dict[int, list[HttpRun]]] = field(default_factory=lambda: {case: {} for case in NAMES})
     added: dict[str, dict[str, Added]] = field(default_factory=_sides)
     code_uses: int = 0
     code_orders: int = 0
@@ -34,21 +41,21 @@ class Figures:
     breaches: int = 0
     seconds: float = 0.0
 
-    def best_clients(self, case: str) -> int:
+    def best_clients(self, peer: str) -> int:
         """Return the number of clients at which pgbench was fastest in the sweep, in the median."""
-        return max(self.sweep[case], key=lambda clients: median_rate(self.sweep[case][clients]))
+        return max(self.sweep[peer], key=lambda clients: median_rate(self.sweep[peer][clients]))
 
-    def pgbench_best(self, case: str) -> float:
+    def pgbench_best(self, peer: str) -> float:
         """Return the rate that pgbench is held to: the best of the sweep's medians and the long runs' median."""
-        return max(median_rate(runs) for runs in (self.pgbench[case], *self.sweep[case].values()))
+        return max(median_rate(runs) for runs in (self.pgbench[peer], *self.sweep[peer].values()))
 
     def to_random(self, case: str, connections: int) -> float:
         """Return what share of our own rate on random accounts we reach on *case*."""
         return median_rate(self.http[case][connections]) / median_rate(self.http[RANDOM][connections])
 
-    def to_pgbench(self, case: str, connections: int) -> float:
-        """Return how many times pgbench's best there we reach on *case*."""
-        return median_rate(self.http[case][connections]) / self.pgbench_best(case)
+    def to_pgbench(self, peer: str, connections: int) -> float:
+        """Return how many times the best of *peer* we reach on its case."""
+        return median_rate(self.http[PEERS[peer]][connections]) / self.pgbench_best(peer)
 
     def faults(self) -> list[str]:
         """Return why these figures count for nothing, a sentence each."""
@@ -67,13 +74,14 @@ class Figures:
 
     def kept(self) -> dict[str, Any]:
         """Return what benchmarks/hot_rate.json keeps."""
-        points = [(case, connections) for case in HOT for connections in self.http[case]]
         added = self.added.items()
         return asdict(self) | {
-            "pgbench_clients": {case: self.best_clients(case) for case in HOT},
-            "pgbench_best": {case: self.pgbench_best(case) for case in HOT},
-            "to_random": {f"{case}, {count}": self.to_random(case, count) for case, count in points},
-            "to_pgbench": {f"{case}, {count}": self.to_pgbench(case, count) for case, count in points},
+            "pgbench_clients": {peer: self.best_clients(peer) for peer in PEERS},
+            "pgbench_best": {peer: self.pgbench_best(peer) for peer in PEERS},
+            "to_random": {case: {count: self.to_random(case, count) for count in self.http[case]} for case in HOT},
+            "to_pgbench": {
+                peer: {count: self.to_pgbench(peer, count) for count in self.http[case]} for peer, case in PEERS.items()
+            },
             "added": {case: {side: one.told() for side, one in sides.items()} for case, sides in added},
             "rewritten": {case: {side: one.told_rewrites() for side, one in sides.items()} for case, sides in added},
         }

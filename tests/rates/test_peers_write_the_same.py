@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import asyncpg
 import pytest
 from benchmarks.rate.rows import Added, Standing, differences, standing
 from benchmarks.rate.start import prepare
@@ -11,7 +12,8 @@ from shop import Shop
 
 ACCOUNTS, ORDERS = 20, 60
 PLAIN = "SELECT place_one(sha256('bench-7'), 'residential', 2)"
-WITH_CODE = "SELECT place_one_with_code(sha256('bench-7'), 'residential', 2, 'TEN')"
+WITH_CODE = "SELECT place_one_with_code(sha256('bench-7'), 'residential', 2, 'TEN', true)"
+COUNTED_LAST = "SELECT place_one_with_code(sha256('bench-7'), 'residential', 2, 'TEN', false)"
 BATCH = f"SELECT place_batch(8, {ACCOUNTS})"
 
 
@@ -61,12 +63,27 @@ def test_one_order_of_the_peer_and_of_its_batches_adds_what_an_order_over_http_a
 def test_one_order_of_the_peer_with_a_code_adds_what_such_an_order_over_http_adds(loaded: Shop) -> None:
     body = BODY.replace(b"}", b',"discount_code":"TEN"}')
 
-    sides = {"HTTP": added_by(loaded, 2, body=body), "peer": added_by(loaded, 1, statement=WITH_CODE)}
+    sides = {
+        "HTTP": added_by(loaded, 2, body=body),
+        "peer": added_by(loaded, 1, statement=WITH_CODE),
+        "peer, counting last": added_by(loaded, 1, statement=COUNTED_LAST),
+    }
 
     assert differences(sides) == []
     assert sides["peer"].told()["discount_code.uses"] == sides["peer"].told()["account_code.uses"] == 1
     charged = loaded.sql("SELECT DISTINCT gross_cents, discount_cents FROM orders WHERE discount_code_id IS NOT NULL")
     assert len(charged) == 1
+
+
+@pytest.mark.parametrize("statement", [WITH_CODE, COUNTED_LAST])
+def test_a_peer_keeps_the_limit_of_a_code(loaded: Shop, statement: str) -> None:
+    limited = statement.replace("TEN", "TRIO")
+    for _ in range(3):
+        loaded.sql(limited)
+
+    with pytest.raises(asyncpg.RaiseError, match="used up"):
+        loaded.sql(limited)
+    assert loaded.value("SELECT uses FROM discount_code WHERE code = 'TRIO'") == 3
 
 
 def test_a_peer_that_leaves_a_row_out_or_moves_a_counter_twice_is_told() -> None:
