@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benchmarks.order_rate import ONE, RANDOM_ACCOUNTS
 from benchmarks.page import write_section
-from benchmarks.rate.hot_figures import ACCOUNT, CODE, LAST, PEERS, RANDOM, Figures
+from benchmarks.rate.hot_figures import ACCOUNT, CODE, LAST, PEERS, RANDOM, Figures, side
 from benchmarks.rate.hot_section import section
 from benchmarks.rate.sides import Bench, Orders, Script, postmaster_pid
 from benchmarks.rate.start import ACCOUNTS, ORDERS, described_start, fdatasync_ms, prepare, shown_settings
@@ -114,7 +114,7 @@ def alternate(figures: Figures, bench: Bench, seconds: float, runs: int) -> None
 
 
 def _measure_pgbench(figures: Figures, bench: Bench, peer: str, seconds: float, number: int) -> None:
-    clients, added = figures.best_clients(peer), figures.added[PEERS[peer]][f"pgbench, {peer}"]
+    clients, added = figures.best_clients(peer), figures.added[PEERS[peer]][side(peer)]
     run = bench.pgbench(SCRIPTS[peer], clients, seconds, seed=number + 1, added=added)
     figures.pgbench[peer].append(run)
     print(f"run {number + 1}: pgbench, {peer}, {clients} clients: {run.rate:.0f} orders/s", flush=True)

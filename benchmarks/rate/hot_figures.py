@@ -16,10 +16,15 @@ PEERS = {ACCOUNT: ACCOUNT, CODE: CODE, LAST: CODE}
 """What pgbench runs, and on which case."""
 
 
+def side(peer: str) -> str:
+    """Return how *peer* is called among those on its case."""
+    return "pgbench" + peer.removeprefix(PEERS[peer])
+
+
 def _sides() -> dict[str, dict[str, Added]]:
     sides = {case: {"HTTP": Added()} for case in NAMES}
     for peer, case in PEERS.items():
-        sides[case][f"pgbench, {peer}"] = Added()
+        sides[case][side(peer)] = Added()
     return sides
 
 

@@ -59,7 +59,7 @@ class Added:
 
     def compared(self) -> dict[str, Fraction]:
         """Return the rows and steps of one order, those that an order of the other side must have added too."""
-        counted = {table: rows for table, rows in self.rows.items() if table not in COUNTERS} | self.steps
+        counted = {table: rows for table, rows in sorted(self.rows.items()) if table not in COUNTERS} | self.steps
         return {name: Fraction(count, max(1, self.orders)) for name, count in counted.items() if count}
 
     def told(self) -> dict[str, float]:
