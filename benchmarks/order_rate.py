@@ -12,10 +12,7 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from types import MappingProxyType
 
 from benchmarks.page import write_section
 from benchmarks.rate.figures import BATCHES, HTTP, PGBENCH, Figures
@@ -25,7 +22,6 @@ from benchmarks.rate.start import ACCOUNTS, ORDERS, described_start, fdatasync_m
 from benchmarks.shop import breaches, running_shop
 from benchmarks.wire import placed_orders
 from novaproxy.database.embedded import EmbeddedPostgres
-from novaproxy.database.pool import Target
 from novaproxy.orders.pace import LARGEST_BATCH
 
 __all__ = ["ACCOUNTS", "ORDERS", "prepare"]
@@ -44,9 +40,6 @@ ONE = Script(
     f"\\set account random(1, {ACCOUNTS})\nSELECT place_one(sha256(('bench-' || :account)::bytea), 'residential', 2);\n"
 )
 MANY = Script(f"SELECT place_batch({LARGEST_BATCH}, {ACCOUNTS});\n", LARGEST_BATCH)
-
-ALONE: Mapping[str, Callable[[Target], AbstractContextManager[int]]] = MappingProxyType({})
-"""Other services of the same order on the same database, by name, for one client alone; each gives its port."""
 
 
 def measure(seconds: float, runs: int, short_seconds: float, orders: int) -> Figures:
@@ -126,15 +119,11 @@ def batches(figures: Figures, bench: Bench, seconds: float) -> None:
 
 
 def alone(figures: Figures, bench: Bench, seconds: float) -> None:
-    """Measure one client on one connection, of the service and of those beside it by turns."""
-    with ExitStack() as stack:
-        ports = {"**NovaProxy**": bench.shop.port}
-        ports |= {name: stack.enter_context(start(bench.target)) for name, start in ALONE.items()}
-        for number in range(ALONE_ROUNDS):
-            for name, port in ports.items():
-                run = placed_orders(port, RANDOM_ACCOUNTS.accounts, 1, seconds, seed=300 + number)
-                figures.alone_p50_ms.setdefault(name, []).append(run.percentile_ms(0.5))
-                print(f"one client alone, {name}: p50 {run.percentile_ms(0.5):.2f} ms", flush=True)
+    """Measure one client on one connection."""
+    for number in range(ALONE_ROUNDS):
+        run = placed_orders(bench.shop.port, RANDOM_ACCOUNTS.accounts, 1, seconds, seed=300 + number)
+        figures.alone_p50_ms.append(run.percentile_ms(0.5))
+        print(f"one client alone: p50 {run.percentile_ms(0.5):.2f} ms", flush=True)
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ class Figures:
     pgbench: list[PgbenchRun] = field(default_factory=list)
     http: dict[int, list[HttpRun]] = field(default_factory=dict)
     batches: dict[int, list[PgbenchRun]] = field(default_factory=dict)
-    alone_p50_ms: dict[str, list[float]] = field(default_factory=dict)
+    alone_p50_ms: list[float] = field(default_factory=list)
     added: dict[str, Added] = field(default_factory=lambda: {side: Added() for side in (PGBENCH, HTTP, BATCHES)})
     missing: int = 0
     refused: int = 0

@@ -133,13 +133,11 @@ def _batches(figures: Figures) -> list[str]:
 
 
 def _alone(figures: Figures) -> list[str]:
+    found = figures.alone_p50_ms
     return [
-        "One client alone, on one connection:",
+        f"One client alone, on one connection, waits {middle(found, 2)} ms for an order (p50; {span(found, 2)});",
+        "`make bench-peers` puts that beside one round trip an order.",
         "",
-        *table(
-            ["", "p50", "range"],
-            ([name, f"{middle(found, 2)} ms", span(found, 2)] for name, found in figures.alone_p50_ms.items()),
-        ),
     ]
 
 
