@@ -78,11 +78,16 @@ def sweep(figures: Figures, bench: Bench, seconds: float) -> None:
 
 
 def alternate(figures: Figures, bench: Bench, seconds: float, runs: int) -> None:
-    """Run pgbench at its best and HTTP by turns, forth and back: no side always has the emptier database."""
+    """Run pgbench at its best and HTTP by turns, forth and back.
+
+    Each side stands in each place: none always has the emptier database, or the minute's audit beside it.
+    """
     sides = [0, *CONNECTIONS]
     for number in range(runs):
         figures.fdatasync_ms.append(fdatasync_ms(bench.scratch))
-        for connections in sides if number % 2 == 0 else reversed(sides):
+        first = number % len(sides)
+        turns = [*sides[first:], *sides[:first]]
+        for connections in turns if number % 2 == 0 else reversed(turns):
             if connections:
                 _measure_http(figures, bench, connections, seconds, number)
             else:
