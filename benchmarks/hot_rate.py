@@ -21,7 +21,7 @@ from benchmarks.page import write_section
 from benchmarks.rate.hot_figures import ACCOUNT, CODE, LAST, PEERS, RANDOM, Figures, side
 from benchmarks.rate.hot_section import section
 from benchmarks.rate.sides import Bench, Orders, Script, postmaster_pid
-from benchmarks.rate.start import ACCOUNTS, ORDERS, described_start, fdatasync_ms, prepare, shown_settings
+from benchmarks.rate.start import ACCOUNTS, ORDERS, WORKERS, described_start, fdatasync_ms, prepare, shown_settings
 from benchmarks.shop import NOVAPROXY, breaches, environment, query, running_shop
 from benchmarks.wire import BODY
 from novaproxy.database.embedded import EmbeddedPostgres
@@ -60,7 +60,7 @@ def measure(seconds: float, runs: int, short_seconds: float, orders: int) -> Fig
     figures, began = Figures(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="novaproxy-bench-") as scratch:
         data_dir = Path(scratch) / "data"
-        with EmbeddedPostgres(data_dir) as server, running_shop(data_dir) as shop:
+        with EmbeddedPostgres(data_dir) as server, running_shop(data_dir, WORKERS) as shop:
             apply_hot_code(data_dir, Path(scratch) / "catalog.yaml")
             bench = Bench(server.address.arguments(), shop, postmaster_pid(data_dir), Path(scratch))
             begin(figures, bench, orders)

@@ -18,7 +18,7 @@ from benchmarks.page import write_section
 from benchmarks.rate.figures import BATCHES, HTTP, PGBENCH, Figures
 from benchmarks.rate.section import section
 from benchmarks.rate.sides import Bench, Orders, Script, postmaster_pid
-from benchmarks.rate.start import ACCOUNTS, ORDERS, described_start, fdatasync_ms, prepare, shown_settings
+from benchmarks.rate.start import ACCOUNTS, ORDERS, WORKERS, described_start, fdatasync_ms, prepare, shown_settings
 from benchmarks.shop import breaches, running_shop
 from benchmarks.wire import placed_orders
 from novaproxy.database.embedded import EmbeddedPostgres
@@ -47,7 +47,7 @@ def measure(seconds: float, runs: int, short_seconds: float, orders: int) -> Fig
     figures, began = Figures(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="novaproxy-bench-") as scratch:
         data_dir = Path(scratch) / "data"
-        with EmbeddedPostgres(data_dir) as server, running_shop(data_dir) as shop:
+        with EmbeddedPostgres(data_dir) as server, running_shop(data_dir, WORKERS) as shop:
             bench = Bench(server.address.arguments(), shop, postmaster_pid(data_dir), Path(scratch))
             begin(figures, bench, orders)
             sweep(figures, bench, short_seconds)

@@ -27,17 +27,27 @@ class RunningShop:
 
     @property
     def worker_pid(self) -> int:
-        """The process that answers requests."""
-        for child in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split():
-            if b"novaproxy.serving.worker" in Path(f"/proc/{child}/cmdline").read_bytes():
-                return int(child)
-        raise SystemExit("the service has no worker")
+        """The process that answers requests, the first one where there are several."""
+        return self.worker_pids[0]
+
+    @property
+    def worker_pids(self) -> list[int]:
+        """The processes that answer requests."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        workers = [
+            int(child)
+            for child in children
+            if b"novaproxy.serving.worker" in Path(f"/proc/{child}/cmdline").read_bytes()
+        ]
+        if not workers:
+            raise SystemExit("the service has no worker")
+        return workers
 
 
 @contextmanager
-def running_shop(data_dir: Path) -> Iterator[RunningShop]:
+def running_shop(data_dir: Path, workers: int = 1) -> Iterator[RunningShop]:
     """Start the service as an operator does."""
-    command = [NOVAPROXY, "serve", "--demo", "--port", "0"]
+    command = [NOVAPROXY, "serve", "--demo", "--port", "0", "--workers", str(workers)]
     service = subprocess.Popen(command, env=environment(data_dir), stdout=subprocess.PIPE, text=True)  # noqa: S603 -- our own command
     try:
         yield RunningShop(_announced_port(service), service.pid)

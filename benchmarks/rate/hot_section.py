@@ -4,6 +4,7 @@ from statistics import median
 
 from benchmarks.page import machine
 from benchmarks.rate.hot_figures import HOT, LAST, NAMES, PEERS, RANDOM, Figures
+from benchmarks.rate.start import WORKERS
 from benchmarks.rate.telling import clients, listed, middle, span, table
 
 _PEER = """The hot account buys alone; the hot code has a `max_uses`, which is counted, and random accounts use it. The
@@ -11,7 +12,7 @@ peer is pgbench with one stored function, one call a transaction, as for [the or
 best of the sweep's medians and of its long runs' median. With the code it locks and checks in the order of the service,
 which is that of the API's refusals; a second one checks and counts the uses last, so that the code's row is locked for
 the shortest time. Before each run the versions of the hot rows that the one before left are vacuumed away, so that no
-side pays for the other's crowd."""
+side pays for the other's crowd. The service has an API worker for each core (`serve --workers {workers}`)."""
 
 
 def section(figures: Figures, seconds: float) -> str:
@@ -26,7 +27,7 @@ def section(figures: Figures, seconds: float) -> str:
             "",
             _headline(figures),
             "",
-            _PEER,
+            _PEER.format(workers=WORKERS),
             "",
             f"At the start: {figures.start}.",
             f"{runs} rounds that alternate forth and back, {seconds:g} s each run; medians and ranges.",
@@ -56,7 +57,7 @@ def _headline(figures: Figures) -> str:
 
 def _rates(figures: Figures) -> list[str]:
     head = ["", "orders/s", "range", "to random accounts", "to pgbench's best", "p50", "p99"]
-    head += ["CPU, µs an order: API worker", "PostgreSQL", "load generator"]
+    head += ["CPU, µs an order: API workers", "PostgreSQL", "load generator"]
     rows = []
     for case in NAMES:
         rows += [_pgbench(figures, peer) for peer, on in PEERS.items() if on == case]

@@ -5,16 +5,17 @@ from statistics import median
 from benchmarks.page import machine
 from benchmarks.rate.figures import Figures
 from benchmarks.rate.sides import HttpRun, PgbenchRun
+from benchmarks.rate.start import WORKERS
 from benchmarks.rate.telling import clients, listed, middle, span, table
 from novaproxy.orders.pace import LARGEST_BATCH
 
 _PEER = """The peer is pgbench with one stored function, one call a transaction, `-M prepared`, in the same database:
 the same tables, indexes, constraints, triggers and server settings. It is held to the best of the sweep's medians and
 of its long runs' median. Orders over HTTP count when they were answered with 201 and their uuid is in the database;
-nobody waits on purpose. Every order is of a random account. The service stays open, with its duties, while pgbench
-runs."""
+nobody waits on purpose. Every order is of a random account. The service has an API worker for each core
+(`serve --workers {workers}`); it stays open, with its duties, while pgbench runs."""
 
-_CPU = """CPU is user and system time of the API worker's process, of all of PostgreSQL's processes, those that have
+_CPU = """CPU is user and system time of the API workers' processes, of all of PostgreSQL's processes, those that have
 ended among them, and of what makes the load, in microseconds for each order. All share one machine."""
 
 
@@ -31,7 +32,7 @@ def section(figures: Figures, seconds: float) -> str:
             "",
             _headline(figures),
             "",
-            _PEER,
+            _PEER.format(workers=WORKERS),
             "",
             f"At the start: {figures.start}.",
             rounds,
@@ -81,7 +82,7 @@ def _rates(figures: Figures) -> list[str]:
 
 
 def _costs(figures: Figures) -> list[str]:
-    head = ["CPU, µs an order", "API worker", "PostgreSQL", "load generator", "WAL, bytes an order"]
+    head = ["CPU, µs an order", "API workers", "PostgreSQL", "load generator", "WAL, bytes an order"]
     rows = [[_pgbench(figures), "", *_used(figures.pgbench)]]
     for count, runs in figures.http.items():
         rows.append([f"HTTP, {count} connections", middle([run.worker_us for run in runs]), *_used(runs)])

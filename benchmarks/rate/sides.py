@@ -111,11 +111,11 @@ class Bench:
     def http(self, orders: Orders, connections: int, seconds: float, seed: int, added: Added | None = None) -> HttpRun:
         """Place *orders* on *connections* connections; count in *added*, where it is given, what that wrote."""
         before = standing(self.target) if added else None
-        worker, postgres, wal = cpu_seconds(self.shop.worker_pid), cpu_seconds(self.postmaster), self._wal_bytes()
+        worker, postgres, wal = self._worker_seconds(), cpu_seconds(self.postmaster), self._wal_bytes()
         own = time.process_time()
         run = placed_orders(self.shop.port, orders.accounts, connections, seconds, seed, orders.body)
         own = time.process_time() - own
-        worker, postgres = cpu_seconds(self.shop.worker_pid) - worker, cpu_seconds(self.postmaster) - postgres
+        worker, postgres = self._worker_seconds() - worker, cpu_seconds(self.postmaster) - postgres
         wal = self._wal_bytes() - wal
         if added and before:
             added.note(len(run.uuids) + self._last_word(orders), before, standing(self.target))
@@ -146,6 +146,9 @@ class Bench:
         statement = "SELECT count(*), count(DISTINCT created_at) FROM orders WHERE uuid = ANY ($1::uuid[])"
         row = query(self.target, statement, uuids)[0]
         return row[0], row[1]
+
+    def _worker_seconds(self) -> float:
+        return sum(cpu_seconds(pid) for pid in self.shop.worker_pids)
 
     def _wal_bytes(self) -> int:
         """Return how much the server has written ahead so far."""

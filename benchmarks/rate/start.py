@@ -14,6 +14,8 @@ from novaproxy.database.pool import Target, statement
 
 SQL = Path(__file__).parent.parent
 ACCOUNTS = 10_000
+WORKERS = os.cpu_count() or 1
+"""API workers of the service under test: one for each core."""
 ORDERS = 100_000
 SHOWN_SETTINGS = ("fsync", "synchronous_commit", "full_page_writes", "server_version", "shared_buffers")
 WRITTEN_TABLES = ("account", "account_plan", "api_token", "meter", "orders", "transfer")
