@@ -66,6 +66,8 @@ PATIENCE_SECONDS = 1.5
 """How long the next batch waits for one under way; then that one is left to itself, and the desk goes on beside it."""
 
 LOOK_AGAIN_SECONDS = 0.1
+"""How often it is looked whether one of those may be left that hear nothing, while MOST_LEFT are."""
+
 MOST_LEFT = 3
 """How many batches are left to themselves at once: a database that is slow must not get ever more to do."""
 

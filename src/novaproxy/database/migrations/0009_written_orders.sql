@@ -1,5 +1,5 @@
 -- An accepted order as the desk writes it down: save_batch.sql takes a batch as one array of these. A column an array, as it
--- was, cost the service and PostgreSQL a quarter more of an order's processor time each (docs/adr/0023).
+-- was, cost more of both processor times: docs/adr/0023 has the figures.
 CREATE TYPE written_order AS (
     uuid                uuid,
     account_id          bigint,
