@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import signal
 import tempfile
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Callable
@@ -120,5 +121,6 @@ async def killed(process: Process) -> None:
     """End *process* where it still runs, and bury it."""
     if process.returncode is None:
         with suppress(ProcessLookupError):
-            process.kill()
+            # Not process.kill(): that looks first whether it has ended, and so takes its end from who waits for it.
+            os.kill(process.pid, signal.SIGKILL)
         await process.wait()
