@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help run test test-clients torture fuzz reliability lint guards bench bench-hot bench-all bench-lists \
 	bench-plans bench-overload bench-audit bench-growth bench-gateway bench-workers bench-peers bench-curves \
-	bench-curves plots bench-pretix mutants docs format advisories lock clean
+	bench-pretix plots mutants docs format advisories lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,17 +11,8 @@ BENCH_STAMP := $(VENV)/.installed-bench
 SHELL := /bin/sh
 
 # What bench-all runs, in this order, and the Debian packages that they need together.
-BENCHES := bench bench-hot
-BENCHES += bench-curves
-BENCHES += bench-plans
-BENCHES += bench-lists
-BENCHES += bench-overload
-BENCHES += bench-audit
-BENCHES += bench-gateway
-BENCHES += bench-workers
-BENCHES += bench-peers
-BENCHES += bench-growth
-BENCHES += bench-pretix
+BENCHES := bench bench-hot bench-curves bench-plans bench-lists bench-overload bench-audit bench-gateway
+BENCHES += bench-workers bench-peers bench-growth bench-pretix
 BENCH_PACKAGES := haproxy squid wrk
 
 help: ## Show what can be made.
@@ -112,7 +103,6 @@ $(PRETIX_STAMP): $(PRETIX_LOCK) scripts/make-peers
 bench-peers: $(STAMP) $(PEERS_STAMP) ## Measure the order rate beside the same order written in other ways (6 minutes, 2 GB).
 	@$(BIN)/python -m benchmarks.order_peers --write
 
-bench-curves: $(BENCH_STAMP) ## Measure rate and times by connections, at half load, start and memory, and draw it (about 5 minutes).
 bench-curves: $(BENCH_STAMP) ## Measure rate and times by connections, at half load, start and memory, and draw it (5 minutes, 3 GB).
 	@$(BIN)/python -m benchmarks.curves --write
 	@$(BIN)/python -m benchmarks.footprint --write
@@ -120,6 +110,7 @@ bench-curves: $(BENCH_STAMP) ## Measure rate and times by connections, at half l
 
 plots: $(BENCH_STAMP) ## Draw docs/plots anew from the figures that the benchmarks kept.
 	@$(BIN)/python -m benchmarks.plots --write
+
 bench-pretix: $(STAMP) $(PRETIX_STAMP) ## Measure the order rate beside pretix's, on one PostgreSQL (8 minutes, 2 GB).
 	@$(BIN)/python -m benchmarks.order_pretix --write
 
@@ -147,6 +138,7 @@ lock: ## Pin the dependencies anew (needs uv).
 		--quiet -c requirements-dev.lock --group peers -o requirements-peers.lock
 	uv pip compile --no-config --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--quiet -c requirements-dev.lock --group bench -o requirements-bench.lock
+	uv pip compile --no-config --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--quiet --group pretix -o $(PRETIX_LOCK)
 
 clean: ## Remove the environment and the caches; the shop's data stays.

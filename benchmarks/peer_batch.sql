@@ -36,7 +36,7 @@ BEGIN
               GROUP BY account_id, plan_id, ledger_version) AS account
     )
     SELECT save_as_the_service_does(written, revision, decided_at, ids, versions_before, versions, balances,
-                                    ids, plan_ids, bought, '{}', '{}', '{}', '{}', '{}')
+                                    ids, plan_ids, bought, '{}', '{}', '{}', '{}', '{}', '{}')
     FROM orders, accounts);
 END
 $$;

@@ -15,6 +15,7 @@ from novaproxy.database.pool import Target
 _CHUNK_BYTES = 65_536
 _START_SECONDS = 10
 _HEAD_BYTES = 1_024
+_BACKEND_KEY = b"K\0\0\0\x0c"
 
 
 class Fate(Enum):
@@ -48,35 +49,53 @@ class Place(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Which round trip stops: the *trip*-th since *since*, on the first connection whose first words held *marker*.
+    """Which round trip stops: the *trip*-th of a transaction, on the first connection whose first words held *marker*.
 
-    An empty *since* counts from the connection's beginning. Whatever comes behind it on this connection stops too.
+    Whatever comes behind it on this connection stops too.
     """
 
     marker: bytes
     trip: int
     place: Place
-    since: bytes = b"BEGIN;"
+    of_all: bool = False
+    """Count from the connection's beginning."""
 
 
 @dataclass(slots=True)
 class _Carried:
-    """One connection as its bytes go by: its first words, the round trips since the stop's *since*, how it stopped."""
+    """One connection as its bytes go by: its first words, its round trips, how it stopped, who serves it.
+
+    *trip* is that of the transaction, BEGIN being the first one; a chained one begins behind it. 0 is in none.
+    """
 
     head: bytes = b""
+    trips: int = 0
     trip: int = 0
+    is_chained: bool = False
     is_stopped: bool = False
     is_mute: bool = False
+    backend_pid: int | None = None
 
-    def is_next(self, stop: Stop, message: bytes) -> bool:
-        """Count *message*, and return whether it is the one that stops."""
-        if stop.marker not in self.head:
-            return False
-        if stop.since and stop.since in message:
-            self.trip = 1
-        elif self.trip or not stop.since:
+    def count(self, message: bytes) -> None:
+        """Count *message*, which goes to the server."""
+        if len(self.head) < _HEAD_BYTES:
+            self.head += message
+        self.trips += 1
+        if b"BEGIN" in message or self.is_chained:
+            self.trip = 2 if self.is_chained else 1
+        elif self.trip:
             self.trip += 1
-        return self.trip == stop.trip
+        self.is_chained = b"AND CHAIN" in message
+
+    def is_at(self, stop: Stop) -> bool:
+        """Return whether the message that was counted last is the one that stops."""
+        return stop.marker in self.head and (self.trips if stop.of_all else self.trip) == stop.trip
+
+    def note_greeting(self, message: bytes) -> None:
+        """Note which process the server says that it serves with (BackendKeyData)."""
+        _, found, key = message.partition(_BACKEND_KEY)
+        if self.backend_pid is None and found:
+            self.backend_pid = int.from_bytes(key[:4], "big")
 
 
 @dataclass(slots=True)
@@ -98,6 +117,8 @@ class DatabaseLine:
     stopped: threading.Event = field(default_factory=threading.Event)
     trips: int = 0
     """The highest round trip that was counted since the last stop was set."""
+    stopped_pid: int | None = None
+    """The process of the server that serves what stopped."""
     released: threading.Event = field(default_factory=threading.Event)
     _loop: asyncio.AbstractEventLoop | None = None
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
@@ -178,14 +199,13 @@ class DatabaseLine:
 
     def _stops(self, carried: _Carried, message: bytes) -> bool:
         """Return whether *carried* stops at *message*; a stop is met once."""
-        if len(carried.head) < _HEAD_BYTES:
-            carried.head += message
-        if self.stop is None:
+        carried.count(message)
+        if self.stop is None or self.stop.marker not in carried.head:
             return False
-        is_met = carried.is_next(self.stop, message)
-        self.trips = max(self.trips, carried.trip)
-        if not is_met:
+        self.trips = max(self.trips, carried.trips if self.stop.of_all else carried.trip)
+        if not carried.is_at(self.stop):
             return False
+        self.stopped_pid = carried.backend_pid
         carried.is_stopped = True
         carried.is_mute = self.stop.place is Place.UNANSWERED
         self.stop = None
@@ -194,7 +214,7 @@ class DatabaseLine:
         return True
 
     def _fate(self, carried: _Carried, message: bytes) -> Fate | None:
-        if b"COMMIT;" not in message or self.marker not in carried.head or self.met >= len(self.fates):
+        if b"COMMIT" not in message or self.marker not in carried.head or self.met >= len(self.fates):
             return None
         self.met += 1
         return self.fates[self.met - 1]
@@ -204,6 +224,7 @@ class DatabaseLine:
     ) -> None:
         with suppress(ConnectionError):
             while message := await from_server.read(_CHUNK_BYTES):
+                carried.note_greeting(message)
                 if carried.is_stopped:
                     self.stopped.set()
                     continue

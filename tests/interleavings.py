@@ -60,6 +60,9 @@ class Stepped:
         await self._stepping()
         return await self._connection.execute(*words)
 
+    def is_in_transaction(self) -> bool:
+        return self._connection.is_in_transaction()
+
     def transaction(self, **options: Any) -> "SteppedTransaction":
         return SteppedTransaction(self, self._connection.transaction(**options))
 

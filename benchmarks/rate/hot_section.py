@@ -9,10 +9,11 @@ from benchmarks.rate.telling import clients, listed, middle, span, table
 
 _PEER = """The hot account buys alone; the hot code has a `max_uses`, which is counted, and random accounts use it. The
 peer is pgbench with one stored function, one call a transaction, as for [the order rate](#the-order-rate), held to the
-best of the sweep's medians and of its long runs' median. With the code it locks and checks in the order of the service,
-which is that of the API's refusals; a second one checks and counts the uses last, so that the code's row is locked for
-the shortest time. Before each run the versions of the hot rows that the one before left are vacuumed away, so that no
-side pays for the other's crowd. The service has an API worker for each core (`serve --workers {workers}`)."""
+best of the sweep's medians and of its long runs' median. With the code it locks and checks the uses before the money,
+in the order of the API's refusals; a second one checks and counts them last, so that the code's row is locked for the
+shortest time. The service refuses in the order of the API, and counts last as long as many uses are left. Before each
+run the versions of the hot rows that the one before left are vacuumed away, so that no side pays for the other's crowd.
+The service has an API worker for each core (`serve --workers {workers}`)."""
 
 
 def section(figures: Figures, seconds: float) -> str:

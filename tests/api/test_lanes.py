@@ -8,23 +8,22 @@ from contextlib import asynccontextmanager
 from novaproxy.database.line import Line
 from novaproxy.database.pool import Target
 from novaproxy.http.fields import Fields
-from novaproxy.orders.lanes import LANES, Lane, Lanes, Waiting
+from novaproxy.orders.lanes import LANES, OVERDUE_SECONDS, Lane, Lanes, Waiting
 from novaproxy.orders.model import Ask
 from novaproxy.orders.pace import LARGEST_BATCH
 
 
-def waiting(token: int, code: str | None = None) -> Waiting:
-    fields = Fields({} if code is None else {"discount_code": code}, None)
-    ask = Ask(token.to_bytes(32), None, fields)
+def waiting(token: int) -> Waiting:
+    ask = Ask(token.to_bytes(32), None, Fields({}, None))
     return Waiting(ask, asyncio.get_running_loop().create_future(), time.monotonic())
 
 
 def taken(lanes: Lanes, lane: Lane) -> list[Waiting]:
     """Return what *lane* takes, and let it be under way."""
     batch: list[Waiting] = []
-    room = lanes.room()
-    while len(batch) < room and (one := lanes.next(lane)):
-        batch.append(one)
+    crowd, room = lanes.turn()
+    while crowd and len(batch) < room:
+        batch.append(crowd.popleft())
     if batch:
         lanes.begin(lane, batch)
     return batch
@@ -41,10 +40,12 @@ async def opened_lanes(database: Target) -> AsyncIterator[tuple[Lanes, Lane, Lan
         await line.connection()
     lanes = Lanes(lines)
     first, second = lanes.all
-    yield lanes, first, second
-    for lane in lanes.all:
-        lanes.end(lane)
-        await lane.line.close()
+    try:
+        yield lanes, first, second
+    finally:
+        for lane in lanes.all:
+            lanes.end(lane)
+            await lane.line.close()
 
 
 async def test_each_lane_takes_its_share_of_a_crowd(database: Target) -> None:
@@ -87,19 +88,50 @@ async def test_few_orders_wait_for_the_batch_under_way_until_it_is_overdue(datab
         assert tokens(taken(lanes, second)) == [10]
 
 
-async def test_orders_of_an_account_or_a_code_wait_behind_the_batch_that_has_it(database: Target) -> None:
+async def test_orders_of_an_account_wait_behind_the_batch_that_has_it(database: Target) -> None:
     async with opened_lanes(database) as (lanes, first, second):
-        for one in [waiting(1, "SPRING"), waiting(2), waiting(1), waiting(3, "spring")]:
+        crowd = [waiting(1), waiting(2), waiting(6), waiting(7), waiting(1), waiting(6), waiting(2)]
+        for one in crowd:
             lanes.add(one)
-        assert tokens(taken(lanes, first)) == [1, 2]
-        lanes.add(waiting(2))
-        assert taken(lanes, second) == [], "all that wait want what the first lane has"
+        assert tokens(taken(lanes, first)) == [1, 2, 6, 7]
+        assert taken(lanes, second) == [], "all that wait want what the first lane has, and they are few"
         assert len(lanes) == 3
+        for token in (4, 5, 8, 9):
+            lanes.add(waiting(token))
+        assert tokens(taken(lanes, second)) == [4, 5, 8, 9]
         lanes.add(waiting(4))
-        lanes.add(waiting(5))
-        assert tokens(taken(lanes, second)) == [4, 5]
         lanes.end(first)
-        assert tokens(taken(lanes, first)) == [1, 3, 2], "by their arrival"
+        assert tokens(taken(lanes, first)) == [], "there are less than in the second one"
+        lanes.end(second)
+        assert tokens(taken(lanes, first)) == [1, 6], "by their arrival"
+        assert tokens(taken(lanes, second)) == [2, 4]
+
+
+async def test_who_all_want_one_account_follow_its_batch_close(database: Target) -> None:
+    async with opened_lanes(database) as (lanes, first, second):
+        for _ in range(8):
+            lanes.add(waiting(1))
+        assert len(taken(lanes, first)) == 4
+        assert len(taken(lanes, second)) == 4, "they wait for its locks"
+        lanes.add(waiting(1))
+        lanes.end(first)
+        assert taken(lanes, first) == [], "he goes behind the second batch now"
+        assert len(second.behind) == 1
+        for _ in range(3):
+            lanes.add(waiting(1))
+        assert first.woken.is_set()
+        assert len(taken(lanes, first)) == 4
+
+
+async def test_nobody_follows_a_batch_that_is_overdue(database: Target) -> None:
+    async with opened_lanes(database) as (lanes, first, second):
+        for _ in range(8):
+            lanes.add(waiting(1))
+        assert len(taken(lanes, first)) == 4
+        await asyncio.sleep(OVERDUE_SECONDS * 2)
+        assert taken(lanes, second) == []
+        lanes.add(waiting(2))
+        assert tokens(taken(lanes, second)) == [2]
 
 
 async def test_who_waits_longest_is_known_also_behind_a_batch(database: Target) -> None:

@@ -21,7 +21,8 @@ from novaproxy.http.fields import Fields
 from novaproxy.ledger.store import Adjusted, Adjustment, BooksChanged, adjust
 from novaproxy.orders import moving
 from novaproxy.orders.model import Ask
-from novaproxy.orders.placing import Placed, place_batch
+from novaproxy.orders.placing import Answer, Placed, place_batch
+from novaproxy.orders.store import CodeTaken, load_batch
 from shop import SEALING_KEY, Buyer, new_buyer
 
 CATALOG = """
@@ -34,6 +35,7 @@ plans:
      bandwidths: [{{bandwidth: 1, price_per_gb: 4.00}}]}}
 discount_codes:
   - {{code: LAST, percent: 50, max_uses: {uses}}}
+{more}
 """
 WAITS = [0, 0, 1, 1]
 """The first one begins and takes its locks; the second begins and waits behind them until the first has ended."""
@@ -65,8 +67,8 @@ class Waits:
         return self.runner.run(new_buyer(self.connection, balance_cents))
 
 
-async def applied(connection: SoleConnection, price: str = "8.00", uses: int = 100) -> None:
-    text = CATALOG.format(price=price, uses=uses).encode()
+async def applied(connection: SoleConnection, price: str = "8.00", uses: int = 100, more: str = "") -> None:
+    text = CATALOG.format(price=price, uses=uses, more=more).encode()
     file = await checked_file(connection, text)
     async with connection.transaction():
         await apply_checked(connection, file, "test")
@@ -90,15 +92,26 @@ def placing(buyer: Buyer, key: str | None = None, **fields: str) -> Work:
         asked = {"plan": "traffic", "bandwidth": "1", **fields}
         ask = Ask(token_hash(buyer.token.encode()), key, Fields(asked, None))
         (answer,) = await place_batch(connection, [ask], Shelf(), sealer)
-        match answer:
-            case Placed(order=order):
-                return "placed", order.net_cents, order.created_at
-            case Refusal():
-                return answer.sentence
-            case _:
-                return "replayed"
+        return (*told(answer), answer.order.created_at) if isinstance(answer, Placed) else told(answer)
 
     return place
+
+
+def asking(buyer: Buyer, code: str) -> Ask:
+    """Return an order with a discount code."""
+    fields = {"plan": "traffic", "bandwidth": "1", "discount_code": code}
+    return Ask(token_hash(buyer.token.encode()), None, Fields(fields, None))
+
+
+def told(answer: Answer) -> tuple[str, int] | str:
+    """Return an answer as these tests compare it."""
+    match answer:
+        case Placed(order=order):
+            return "placed", order.net_cents
+        case Refusal():
+            return answer.sentence
+        case _:
+            return "replayed"
 
 
 PLACES = [0, 0, 0, 1, 1, 1]
@@ -145,6 +158,77 @@ def test_who_waits_for_a_code_finds_its_last_use_gone(waits: Waits) -> None:
     first, second = waits.ends(placing(one, discount_code="last"), placing(other, discount_code="last"), PLACES)
 
     assert (said(first), second) == (("placed", 4_00), "The discount code has been used up.")
+
+
+def test_who_uses_a_code_with_room_waits_for_nobody_before_it_is_counted(waits: Waits) -> None:
+    waits.run(applied(waits.connection, uses=2_000))
+    one, other = waits.buyer(8_00), waits.buyer(8_00)
+    saved: list[str] = []
+
+    async def hold(connection: Any) -> object:  # noqa: ANN401 -- stepped or not
+        async with connection.transaction():
+            await connection.execute("UPDATE discount_code SET uses = uses")
+            await connection.execute("SELECT")
+            return f"the other saves: {saved}"
+
+    async def place(connection: Any) -> object:  # noqa: ANN401 -- stepped or not
+        sealer = await registered_sealer(connection, SEALING_KEY)
+        loaded = await load_batch(connection, [asking(one, "last"), asking(other, "LAST")])
+        saved.append(f"{len(loaded.ledgers.uses_by_code)} code read")
+        answers = await place_batch(connection, [asking(one, "last"), asking(other, "LAST")], Shelf(), sealer)
+        return [said(("placed", answer.order.net_cents)) for answer in answers if isinstance(answer, Placed)]
+
+    assert waits.ends(hold, place, [0, 0, 1, 1, 1, 1, 1, 1, 0]) == (
+        "the other saves: ['1 code read']",
+        [("placed", 4_00), ("placed", 4_00)],
+    )
+    assert waits.run(waits.connection.fetchval("SELECT uses FROM discount_code")) == 2
+
+
+async def take_uses(connection: Any) -> object:  # noqa: ANN401 -- stepped or not
+    return await connection.execute("UPDATE discount_code SET uses = 1_999")
+
+
+async def lower_limit(connection: Any) -> object:  # noqa: ANN401 -- stepped or not
+    await applied(connection, uses=1)
+    return "lowered"
+
+
+@pytest.mark.parametrize("meanwhile", [take_uses, lower_limit])
+def test_who_counts_a_code_too_late_writes_nothing_and_is_decided_anew(waits: Waits, meanwhile: Work) -> None:
+    waits.run(applied(waits.connection, uses=2_000))
+    asks = [asking(buyer, "last") for buyer in (waits.buyer(8_00), waits.buyer(8_00))]
+
+    async def place(connection: Any) -> object:  # noqa: ANN401 -- stepped or not
+        sealer = await registered_sealer(connection, SEALING_KEY)
+        with pytest.raises(CodeTaken):
+            await place_batch(connection, asks, Shelf(), sealer)
+        assert not await connection.fetchval("SELECT count(*) FROM orders")
+        return [told(answer) for answer in await place_batch(connection, asks, Shelf(), sealer)]
+
+    # The sealer, BEGIN, the load, the catalog: then the others come first.
+    _, answers = waits.ends(meanwhile, place, [1, 1, 1, 1, *[0] * 40])
+
+    assert answers == [("placed", 4_00), "The discount code has been used up."]
+
+
+def test_codes_are_counted_by_their_ids(waits: Waits) -> None:
+    waits.run(applied(waits.connection, uses=2_000, more="  - {code: NEXT, percent: 50}"))
+    one, other = waits.buyer(8_00), waits.buyer(8_00)
+    take = "SELECT FROM discount_code WHERE code = $1 FOR UPDATE"
+
+    async def hold(connection: Any) -> object:  # noqa: ANN401 -- stepped or not
+        async with connection.transaction():
+            await connection.execute(take, "LAST")
+            await connection.execute(f"{take} NOWAIT", "NEXT")
+            return "free"
+
+    async def place(connection: Any) -> object:  # noqa: ANN401 -- stepped or not
+        sealer = await registered_sealer(connection, SEALING_KEY)
+        answers = await place_batch(connection, [asking(one, "next"), asking(other, "last")], Shelf(), sealer)
+        return [told(answer) for answer in answers]
+
+    assert waits.ends(hold, place, [0, 0, 1, 1, 1, 1, 1]) == ("free", [("placed", 4_00), ("placed", 4_00)])
 
 
 def test_who_waits_for_an_account_finds_the_key_used(waits: Waits) -> None:
@@ -310,7 +394,7 @@ LOCKING = {
 def test_rows_are_locked_by_their_ids_wherever_they_lie(waits: Waits, name: str) -> None:
     table, locking = LOCKING[name]
     low, high = waits.buyer(1_00), waits.buyer(1_00)
-    waits.run(waits.connection.execute("INSERT INTO discount_code (code) VALUES ('A'), ('B')"))
+    waits.run(waits.connection.execute("INSERT INTO discount_code (code, use_ceiling) VALUES ('A', 1), ('B', 1)"))
     column, written = ("id", "name") if table == "account" else ("code", "uses")
     keys: list[Any] = [low.account_id, high.account_id] if table == "account" else ["A", "B"]
     # Written again, the lower row lies behind the higher one; without an index they are met as they lie.
@@ -359,7 +443,7 @@ def test_what_is_held_for_updates_does_not_stop_new_rows_that_refer_to_it(waits:
 
 def test_of_two_catalogs_at_once_one_follows_the_other(waits: Waits) -> None:
     def applying(price: str) -> Work:
-        file = waits.run(checked_file(waits.connection, CATALOG.format(price=price, uses=100).encode()))
+        file = waits.run(checked_file(waits.connection, CATALOG.format(price=price, uses=100, more="").encode()))
 
         async def apply(connection: Any) -> object:  # noqa: ANN401 -- stepped or not
             async with connection.transaction():

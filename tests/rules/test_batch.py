@@ -273,7 +273,7 @@ def test_letters_that_only_look_alike_without_case_are_other_letters() -> None:
     ]
 
 
-def test_a_code_that_was_not_locked_is_not_redeemed() -> None:
+def test_a_code_that_was_not_read_is_not_redeemed() -> None:
     assert told_by([buy(discount_code="TEN")], ledgers([1], customer(), uses={})) == ["The discount code is not valid."]
 
 

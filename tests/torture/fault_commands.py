@@ -137,7 +137,7 @@ def trips_of(bench: Bench, name: str) -> int:
     """Return how many round trips command *name* makes; asked once."""
     if name not in bench.trips:
         trial = COMMANDS[name](bench)
-        bench.line.stop_at(Stop(COMMAND, 1_000, Place.UNSENT, since=b""))
+        bench.line.stop_at(Stop(COMMAND, 1_000, Place.UNSENT, of_all=True))
         ran = bench.operator(*trial.words)
         assert ran.status == 0, f"{name}: {ran.errors}"
         assert trial.effects() == 1, f"{name} did nothing"
@@ -149,7 +149,7 @@ def kill_at(bench: Bench, name: str, trip: int, place: Place) -> bool:
     """Kill command *name* at its *trip*-th round trip, repeat it; return whether the killed one had been done."""
     what = f"{name} killed at round trip {trip}, {place.value}"
     trial = COMMANDS[name](bench)
-    bench.line.stop_at(Stop(COMMAND, trip, place, since=b""))
+    bench.line.stop_at(Stop(COMMAND, trip, place, of_all=True))
     process = bench.operator.start(*trial.words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         within(20, lambda: bench.line.stopped.is_set() or process.poll() is not None, f"{what}: its round trip")

@@ -15,7 +15,7 @@ from novaproxy.database.pool import COMMAND_TIMEOUT_SECONDS
 from services import Service, on_database, within
 from shop import Buyer
 from torture.scenario import Figures, Round, Scenario
-from torture.stand import TRIPS, Stand, open_stand, ready_again, stop_of
+from torture.stand import TRIPS, Stand, open_stand, ready_again
 from volleys import Answer, Asked, volley
 
 OTHERS_SECONDS = 3.0
@@ -64,7 +64,7 @@ def silent_at(stand: Stand, trip: int, place: Place, *, until_the_end: bool = Tr
     what = f"a line silent at {TRIPS[trip - 1]}, {place.value}"
     stand.warm()
     hit, others = stand.buyers[:3], stand.buyers[3:]
-    stand.line.stop_at(stop_of(trip, place))
+    stand.stop_at(trip, place)
     sent = stand.ask(hit)
     outcomes = stand.asked[-len(hit) :]
     assert stand.line.stopped.wait(10), f"{what}: no batch came there"
@@ -100,7 +100,7 @@ def frozen_at(stand: Stand, other: Service, who: Frozen, trip: int, seconds: flo
     hit, others = stand.buyers[:3], stand.buyers[3:]
     # A service that has not served yet would have to open its connections from the frozen server.
     assert_unhindered(stand, other.address, others, what)
-    stand.line.stop_at(stop_of(trip, Place.UNANSWERED))
+    stand.stop_at(trip, Place.UNANSWERED)
     sent = stand.ask(hit)
     outcomes = stand.asked[-len(hit) :]
     assert stand.line.stopped.wait(10), f"{what}: no batch came there"

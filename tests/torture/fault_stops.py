@@ -13,7 +13,7 @@ from loads import assert_settled, under_load
 from services import EmbeddedShop, held, within
 from shop import CATALOG, Shop
 from torture.scenario import Figures, Round, Scenario
-from torture.stand import READY_SECONDS, SETTLING_SECONDS, TRIPS, Stand, open_stand, ready_again, stop_of
+from torture.stand import READY_SECONDS, SETTLING_SECONDS, TRIPS, Stand, open_stand, ready_again
 
 STOP_SECONDS = 20.0
 
@@ -21,7 +21,7 @@ STOP_SECONDS = 20.0
 @contextmanager
 def silence(stand: Stand, trip: int) -> Iterator[None]:
     """Let the line of a batch be silent at *trip*."""
-    stand.line.stop_at(stop_of(trip, Place.UNANSWERED))
+    stand.stop_at(trip, Place.UNANSWERED)
     stand.ask(stand.buyers[:3])
     assert stand.line.stopped.wait(10), "no batch came there"
     yield

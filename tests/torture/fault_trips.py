@@ -10,7 +10,7 @@ from enum import Enum
 
 from database_line import Place
 from torture.scenario import Figures, Round, Scenario
-from torture.stand import SETTLING_SECONDS, TRIPS, Stand, open_stand, ready_again, stop_of
+from torture.stand import SETTLING_SECONDS, TRIPS, Stand, open_stand, ready_again
 
 DEATHS_SECONDS = 6.5
 """More than five deaths in half a minute end a service, as they should."""
@@ -69,7 +69,7 @@ def kill_at(stand: Stand, victim: Victim, trip: int, place: Place, buyers: int) 
     """Kill *victim* while the batch stands at *trip*; return how many orders had an outcome that nobody was told."""
     what = f"{victim.value} killed at {TRIPS[trip - 1]}, {place.value}"
     stand.warm()
-    stand.line.stop_at(stop_of(trip, place))
+    stand.stop_at(trip, place)
     sent = stand.ask([*stand.buyers[:buyers]])
     assert stand.line.stopped.wait(10), f"{what}: no batch came there"
     # A server that was stopped behind its work has it done by now.

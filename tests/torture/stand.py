@@ -86,14 +86,21 @@ class Stand:
             f"{what}: the audit finds breaches"
         )
 
+    def stop_at(self, trip: int, place: Place) -> None:
+        """Stop the next batch at round trip *trip* (from 1)."""
+        if trip == 1:
+            # After a batch the next transaction is begun already, until the lane is at rest.
+            within(READY_SECONDS, self.is_at_rest, "lanes at rest")
+        self.line.stop_at(Stop(DESK, trip, place))
+
+    def is_at_rest(self) -> bool:
+        """Return whether no session of the service is in a transaction."""
+        return not self.shop.value("SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'")
+
     def backend_pid(self) -> int:
-        """Return the process of the server that serves the stopped batch: the one in a transaction."""
-        rows = self.shop.sql(
-            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'novaproxy' "
-            "AND pid <> pg_backend_pid() AND wait_event = 'ClientRead' ORDER BY state = 'idle in transaction' DESC, "
-            "query_start DESC",
-        )
-        return int(rows[0]["pid"])
+        """Return the process of the server that serves the stopped batch."""
+        assert self.line.stopped_pid is not None, "nothing was stopped"
+        return self.line.stopped_pid
 
     def postmaster_pid(self) -> int:
         """Return the process of the server itself."""
@@ -139,11 +146,6 @@ def open_stand(directory: Path, settings: dict[str, str] | None = None) -> Itera
                 line.cut()
                 stand.close()
             assert service.end() == 0, f"the service did not end well: {service.log()[-2000:]}"
-
-
-def stop_of(trip: int, place: Place) -> Stop:
-    """Return the stop at round trip *trip* (from 1) of a batch."""
-    return Stop(DESK, trip, place)
 
 
 def drawn_buyers(stand: Stand, random: Random) -> list[Buyer]:

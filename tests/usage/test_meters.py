@@ -262,7 +262,7 @@ def test_a_round_whose_way_breaks_anywhere_counts_once(
             # Those of a connection's first three rounds; before them it is not yet let in.
             for trip in (4, 5, 6) * EFFORT:
                 await pumped(meter, 50_000)
-                line.stop_at(Stop(b"novaproxy gateway", trip, place, since=b""))
+                line.stop_at(Stop(b"novaproxy gateway", trip, place, of_all=True))
                 line.cut()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(0.6):

@@ -14,6 +14,7 @@ class Listing:
     plan_by_slug: dict[str, Plan]
     plan_by_id: dict[int, Plan]
     code_by_key: dict[str, DiscountCode]
+    code_by_id: dict[int, DiscountCode]
 
     @property
     def active_plans(self) -> tuple[Plan, ...]:
@@ -29,6 +30,7 @@ def listing(revision: int, catalog: Catalog) -> Listing:
         plan_by_slug={plan.slug: plan for plan in catalog.plans},
         plan_by_id={plan.id: plan for plan in catalog.plans},
         code_by_key={code.code.lower(): code for code in catalog.discount_codes},
+        code_by_id={code.id: code for code in catalog.discount_codes},
     )
 
 

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 
 from novaproxy.database.pool import SoleConnection, Target, opened_connection
 
+_PLANS_USED_FIRST = 8
 _CLOSE_SECONDS = 2.0
+_REST_SECONDS = 0.5
 
 
 class Line:
@@ -20,6 +22,8 @@ class Line:
         self._settings = settings
         self._connection: SoleConnection | None = None
         self._opening = asyncio.Lock()
+        self._uses = 0
+        self._plans_last_until = _PLANS_USED_FIRST
 
     @property
     def is_open(self) -> bool:
@@ -33,7 +37,30 @@ class Line:
                 self._connection = await opened_connection(
                     self._database, command_timeout=self._command_timeout, **self._settings
                 )
+                self._uses, self._plans_last_until = 0, _PLANS_USED_FIRST
             return self._connection
+
+    async def for_use(self) -> SoleConnection:
+        """Return the connection for one more use; each time it was used twice as often, the server plans anew.
+
+        A plan that is kept since the tables were empty scans whole what has grown since. The server itself throws it
+        away with the next ANALYZE, which comes a minute later or more.
+        """
+        connection = await self.connection()
+        self._uses += 1
+        if self._uses > self._plans_last_until:
+            self._plans_last_until *= 2
+            await connection.execute("DISCARD PLANS")
+        return connection
+
+    async def rest(self) -> None:
+        """End the transaction that was begun beforehand, where there is one; cut a line that does not do so at once."""
+        if self._connection is None or not self._connection.is_in_transaction():
+            return
+        try:
+            await self._connection.execute("ROLLBACK", timeout=_REST_SECONDS)
+        except Exception:  # noqa: BLE001 -- nothing is lost with it, and the next connection tells what is wrong
+            self.drop()
 
     def drop(self) -> None:
         """Cut it, without a word to the server."""

@@ -71,7 +71,6 @@ DECLARE
     current_revision integer;
     current_applied_at timestamptz;
     locked_accounts bigint[];
-    locked_codes bigint[];
 BEGIN
     locked_accounts := ARRAY(
         SELECT account.id FROM account
@@ -80,11 +79,11 @@ BEGIN
         ORDER BY account.id
         FOR NO KEY UPDATE);
 
-    locked_codes := ARRAY(
-        SELECT discount_code.id FROM discount_code
-        WHERE lower(discount_code.code COLLATE "C") = ANY (codes)
-        ORDER BY discount_code.id
-        FOR NO KEY UPDATE);
+    PERFORM FROM discount_code
+    WHERE lower(discount_code.code COLLATE "C") = ANY (codes)
+      AND discount_code.use_ceiling - discount_code.uses < 1000
+    ORDER BY discount_code.id
+    FOR NO KEY UPDATE;
 
     after_the_wait := clock_timestamp();
     SELECT catalog_revision.id, catalog_revision.created_at INTO current_revision, current_applied_at
@@ -105,9 +104,11 @@ BEGIN
     LEFT JOIN api_token ON api_token.token_hash = ask.token_hash AND api_token.revoked_at IS NULL
     LEFT JOIN account ON account.id = api_token.account_id AND account.status = 'active'
                      AND account.id = ANY (locked_accounts)
-    LEFT JOIN orders AS earlier ON earlier.account_id = account.id AND earlier.idempotency_key = ask.key
+    LEFT JOIN LATERAL (SELECT orders.uuid, orders.request_hash
+                       FROM orders
+                       WHERE orders.account_id = account.id AND orders.idempotency_key = ask.key
+                       LIMIT 1) AS earlier ON true
     LEFT JOIN discount_code ON lower(discount_code.code COLLATE "C") = ask.code
-                           AND discount_code.id = ANY (locked_codes)
     LEFT JOIN account_code ON account_code.account_id = account.id AND account_code.code_id = discount_code.id;
 END
 $$;

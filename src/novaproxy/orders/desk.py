@@ -44,7 +44,7 @@ from novaproxy.orders.lanes import LANES, Lane, Lanes, Waiting
 from novaproxy.orders.model import Ask
 from novaproxy.orders.pace import Pace
 from novaproxy.orders.placing import Answer, OutcomeUnknown, Placed, place_batch
-from novaproxy.orders.store import asked_code, saved_uuids
+from novaproxy.orders.store import CodeTaken, asked_code, saved_uuids
 
 LONGEST_QUEUE = 1_024
 LONGEST_WAIT_SECONDS = 1.0
@@ -71,6 +71,9 @@ LOOK_AGAIN_SECONDS = 0.1
 MOST_LEFT = 3
 """How many batches are left to themselves at once: a database that is slow must not get ever more to do."""
 
+REST_AFTER_SECONDS = 1.0
+"""How long a lane that has no orders keeps the transaction that began with its last COMMIT."""
+
 OPEN_AGAIN_SECONDS = 6.0
 """How long after an attempt to open a lane's connection, which takes 5 seconds at most, the next one is made."""
 
@@ -90,6 +93,9 @@ LEAST_SETTLING_SECONDS = 3.0
 
 UNSETTLED: tuple[type[BaseException], ...] = (asyncpg.LockNotAvailableError, *RETRIED, *OUTAGES)
 """Errors after which the question what became of a COMMIT is asked again."""
+
+PLACED_ANEW = (*RETRIED, CodeTaken)
+"""What a batch meets that lost to another one, and is placed once more."""
 
 log = structlog.get_logger("novaproxy.desk")
 
@@ -189,7 +195,7 @@ class OrderDesk:
         """Serve batch after batch at *lane*, until the desk closes, or a batch was so slow that another took over."""
         loop = asyncio.get_running_loop()
         while line is lane.line and not (self._is_closing and not len(self._lanes)):
-            await lane.woken.wait()
+            await _woken(lane, line)
             lane.woken.clear()
             while line is lane.line and (batch := self._next_batch(lane)):
                 impatience = loop.call_later(PATIENCE_SECONDS, self._go_on_beside, lane, batch)
@@ -222,8 +228,9 @@ class OrderDesk:
         """Take the next orders from the queue; those whose token is served aside by now go there."""
         batch: list[Waiting] = []
         now = time.monotonic()
-        room = self._lanes.room()
-        while len(batch) < room and (waiting := self._lanes.next(lane)):
+        crowd, room = self._lanes.turn()
+        while crowd and len(batch) < room:
+            waiting = crowd.popleft()
             if now - waiting.arrived_at > STALE_SECONDS:
                 waiting.give(Busy())
             elif self._goes_aside(waiting):
@@ -248,7 +255,7 @@ class OrderDesk:
         except OutcomeUnknown as unknown:
             line.drop()
             self._start(self._settle_batch(batch, unknown))
-        except asyncpg.LockNotAvailableError:
+        except (asyncpg.LockNotAvailableError, CodeTaken):
             self._serve_aside(batch)
         except Exception as error:  # noqa: BLE001 -- whatever it is, those who wait must hear something
             # With the line up, the server is there and refused this batch: out of time, memory or disk.
@@ -277,21 +284,21 @@ class OrderDesk:
         """Place *asks* on *line*; where it turns out to have been lost before COMMIT, on it opened anew."""
         is_old = line.is_open
         try:
-            return await self._placed_on(await line.connection(), asks)
+            return await self._placed_on(await line.for_use(), asks, chain=True)
         except LOST:
             if not is_old:
                 raise
         line.drop()
-        return await self._placed_on(await line.connection(), asks)
+        return await self._placed_on(await line.for_use(), asks, chain=True)
 
-    async def _placed_on(self, connection: Connection, asks: Sequence[Ask]) -> list[Answer]:
-        """Place *asks*, again where the transaction lost to another one (SQLSTATE 40001, 40P01)."""
+    async def _placed_on(self, connection: Connection, asks: Sequence[Ask], *, chain: bool = False) -> list[Answer]:
+        """Place *asks*, again where the transaction lost to another one."""
         sealer = await self._sealers.on(connection)
         for attempt in range(1, ATTEMPTS + 1):
             began_at = time.monotonic()
             try:
-                answers = await place_batch(connection, asks, self._shelf, sealer)
-            except RETRIED:
+                answers = await place_batch(connection, asks, self._shelf, sealer, chain=chain)
+            except PLACED_ANEW:
                 if attempt == ATTEMPTS:
                     raise
                 await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 -- spreads retries, guards nothing
@@ -373,7 +380,7 @@ class OrderDesk:
             # Those behind want the same lock; one after the other they would wait as many times as they are.
             _give_all([waiting, *behind], Busy())
             behind.clear()
-        except RETRIED:
+        except PLACED_ANEW:
             waiting.give(Busy())
         except Exception as error:  # noqa: BLE001 -- whatever it is, those who wait must hear something
             if is_outage(error):
@@ -417,6 +424,17 @@ class OrderDesk:
                 log.error("looking for the orders of a lost commit failed", **facts(error))
                 return None
         return None
+
+
+async def _woken(lane: Lane, line: Line) -> None:
+    """Wait until *lane* is woken; where that takes long, *line* keeps no transaction open meanwhile."""
+    if not lane.woken.is_set():
+        with suppress(TimeoutError):
+            async with asyncio.timeout(REST_AFTER_SECONDS):
+                await lane.woken.wait()
+            return
+        await line.rest()
+        await lane.woken.wait()
 
 
 def _orders(batch: Sequence[Waiting]) -> dict[str, Any]:

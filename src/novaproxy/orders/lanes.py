@@ -1,7 +1,7 @@
 """Who is in which batch: orders wait in one queue, and two lanes place them side by side.
 
-While PostgreSQL works on one lane's batch, this process works on the other's (docs/adr/0023). An order whose account or
-code is in the batch of the other lane waits behind that one, instead of for its locks.
+While PostgreSQL works on one lane's batch, this process works on the other's (docs/adr/0023). An order whose account is
+in the batch of the other lane waits behind that one, instead of for its locks.
 """
 
 import asyncio
@@ -15,13 +15,16 @@ from novaproxy.database.line import Line
 from novaproxy.orders.model import Ask
 from novaproxy.orders.pace import LARGEST_BATCH
 from novaproxy.orders.placing import Answer
-from novaproxy.orders.store import asked_code
 
 LANES = 2
 _NEWEST_WEIGHS = 0.2
 
 OVERDUE_SECONDS = 0.1
 """A batch that takes longer than this waits for a lock, or for a server in trouble: nobody waits to follow it."""
+
+
+FEWEST_TO_FOLLOW = 4
+"""A lane that follows another one's batch serves nobody else meanwhile: for fewer than this it is not worth it."""
 
 
 @dataclass(slots=True)
@@ -40,7 +43,7 @@ class Waiting:
 
 @dataclass(slots=True, eq=False)
 class Lane:
-    """One batch at a time, on *line*: of *tokens* and *codes*; who wants the same waits *behind*. *clerk* serves.
+    """One batch at a time, on *line*: of *tokens*; who wants the same waits *behind*. *clerk* serves.
 
     Its connection is opened, where that is not done for a batch of its own, at *open_at* (monotonic) at the earliest.
     """
@@ -53,7 +56,6 @@ class Lane:
     clock: asyncio.TimerHandle | None = None
     """Runs until the batch is overdue."""
     tokens: frozenset[bytes] = frozenset()
-    codes: frozenset[str | None] = frozenset()
     behind: deque[Waiting] = field(default_factory=deque)
 
     @property
@@ -68,7 +70,7 @@ class Lane:
 
     def holds(self, ask: Ask) -> bool:
         """Return whether *ask* would wait for the locks of this lane's batch."""
-        return ask.token_hash in self.tokens or (bool(self.codes) and asked_code(ask) in self.codes)
+        return ask.token_hash in self.tokens
 
 
 class Lanes:
@@ -94,53 +96,40 @@ class Lanes:
 
     def add(self, waiting: Waiting) -> None:
         """Let *waiting* wait for his turn, and wake a lane where it is one's."""
-        for lane in self.all:
-            if lane.under_way and lane.holds(waiting.ask):
-                lane.behind.append(waiting)
-                return
-        self._queue.append(waiting)
+        held_by = self._held_by(waiting)
+        (self._queue if held_by is None else held_by.behind).append(waiting)
         self.wake()
 
-    def room(self) -> int:
-        """Return how many an idle lane may take now: its share of those who order; the other lane has one too.
+    def turn(self) -> tuple[deque[Waiting], int]:
+        """Return whom an idle lane may take now, the first ones first, and how many: its share, the other has one too.
 
         0 where too few wait for a batch beside the one under way: they go with the next one.
         """
-        if not self._is_enough():
-            return 0
-        crowd = max(len(self) + self._under_way(), self._usual_crowd)
-        return min(LARGEST_BATCH, ceil(crowd / max(1, sum(one.is_ready for one in self.all))))
-
-    def next(self, lane: Lane) -> Waiting | None:
-        """Take the next one out of the queue that does not wait for a batch of another lane than *lane*."""
-        others = [other for other in self.all if other.under_way and other is not lane]
-        while self._queue:
-            waiting = self._queue.popleft()
-            held_by = next((other for other in others if other.holds(waiting.ask)), None)
-            if held_by is None:
-                return waiting
-            held_by.behind.append(waiting)
-        return None
+        crowd = self._crowd()
+        if crowd is None:
+            return self._queue, 0
+        everybody = max(len(self) + self._under_way(), self._usual_crowd)
+        return crowd, min(LARGEST_BATCH, ceil(everybody / max(1, sum(one.is_ready for one in self.all))))
 
     def begin(self, lane: Lane, batch: Sequence[Waiting]) -> None:
         """Note that *lane* has *batch* under way."""
         lane.batch = batch
         lane.tokens = frozenset(waiting.ask.token_hash for waiting in batch)
-        lane.codes = frozenset(asked_code(waiting.ask) for waiting in batch) - {None}
-        crowd = len(self) + self._under_way()
-        self._usual_crowd += (crowd - self._usual_crowd) * _NEWEST_WEIGHS
+        self._line_up(self._queue)
+        everybody = len(self) + self._under_way()
+        self._usual_crowd += (everybody - self._usual_crowd) * _NEWEST_WEIGHS
         lane.clock = asyncio.get_running_loop().call_later(OVERDUE_SECONDS, self._let_by, lane)
         self.wake()
 
     def end(self, lane: Lane) -> None:
-        """Note that *lane* has nothing under way; who waited behind it is in the queue again, by his arrival."""
+        """Note that *lane* has nothing under way; who waited behind it waits on, by his arrival."""
         if lane.clock is not None:
             lane.clock.cancel()
             lane.clock = None
-        lane.batch, lane.tokens, lane.codes = (), frozenset(), frozenset()
+        lane.batch, lane.tokens = (), frozenset()
         if lane.behind:
-            self._queue = deque(sorted((*lane.behind, *self._queue), key=attrgetter("arrived_at")))
-            lane.behind.clear()
+            behind, lane.behind = lane.behind, deque()
+            self._line_up(sorted((*behind, *self._queue), key=attrgetter("arrived_at")))
 
     def wake_all(self) -> None:
         """Wake every lane, to see that the desk closes."""
@@ -149,7 +138,7 @@ class Lanes:
 
     def wake(self) -> None:
         """Wake one idle lane where it would take something."""
-        if not self._is_enough():
+        if self._crowd() is None:
             return
         idle = [lane for lane in self.all if not lane.under_way]
         ready = next((lane for lane in idle if lane.is_ready), None)
@@ -158,14 +147,36 @@ class Lanes:
         if ready is not None:
             ready.woken.set()
 
+    def _line_up(self, queue: Iterable[Waiting]) -> None:
+        """Make *queue* the queue, without those who want an account that a batch has: they are behind it."""
+        free: deque[Waiting] = deque()
+        for waiting in queue:
+            held_by = self._held_by(waiting)
+            (free if held_by is None else held_by.behind).append(waiting)
+        self._queue = free
+
+    def _held_by(self, waiting: Waiting) -> Lane | None:
+        """Return the lane whose batch has the account that *waiting* orders for."""
+        return next((lane for lane in self.all if lane.under_way and lane.holds(waiting.ask)), None)
+
+    def _crowd(self) -> deque[Waiting] | None:
+        """Return those who are enough for a batch: a small one beside a large one costs more than it gains.
+
+        Where all order for the account of a batch, the next one follows close: its locks are waited for in the
+        database, and the worker answers meanwhile.
+        """
+        ahead = sum(lane.under_way for lane in self.all if lane.clock is not None)
+        if self._queue and len(self._queue) >= min(ahead, LARGEST_BATCH):
+            return self._queue
+        for lane in self.all:
+            fewest = max(FEWEST_TO_FOLLOW, min(lane.under_way, LARGEST_BATCH))
+            if lane.clock is not None and len(lane.behind) >= fewest:
+                return lane.behind
+        return None
+
     def _under_way(self) -> int:
         return sum(lane.under_way for lane in self.all)
 
     def _let_by(self, lane: Lane) -> None:
         lane.clock = None
         self.wake()
-
-    def _is_enough(self) -> bool:
-        """Return whether the queue is worth a batch: a small one beside a large one costs more than it gains."""
-        ahead = sum(lane.under_way for lane in self.all if lane.clock is not None)
-        return bool(self._queue) and len(self._queue) >= min(ahead, LARGEST_BATCH)

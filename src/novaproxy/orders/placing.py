@@ -5,7 +5,6 @@ import time
 from collections.abc import Sequence
 from datetime import datetime
 
-import asyncpg
 from msgspec import Struct
 
 from novaproxy.catalog.resource import BYTES_PER_GB, Showcase
@@ -45,15 +44,23 @@ class OutcomeUnknown(Exception):  # noqa: N818 -- it is no error, it is a questi
         self.answers = answers
 
 
-async def place_batch(connection: Connection, asks: Sequence[Ask], shelf: Shelf, sealer: Sealer) -> list[Answer]:
+async def place_batch(
+    connection: Connection, asks: Sequence[Ask], shelf: Shelf, sealer: Sealer, *, chain: bool = False
+) -> list[Answer]:
     """Decide *asks* and write down those that are accepted; one answer each, in order, all of them after the commit.
+
+    With *chain* the connection's next transaction begins with this one's end, which spares the next batch the round
+    trip of a BEGIN (docs/adr/0028); a connection that has one begun is taken as it is.
 
     Raises:
         OutcomeUnknown: the COMMIT was sent and its answer did not come.
-        Exception: anything else was rolled back, or will be with the connection.
+        CodeTaken: the uses of a code are gone meanwhile; the batch may be placed anew.
+        Exception: it, and anything else, was rolled back, or will be with the connection.
     """
-    transaction = connection.transaction()
-    await transaction.start()
+    # Not the driver's own transactions: they know no chain.
+    if not connection.is_in_transaction():
+        await connection.execute("BEGIN")
+    next_one = " AND CHAIN" if chain else ""
     try:
         loaded = await load_batch(connection, asks)
         showcase = await shelf.at(loaded.revision, connection)
@@ -67,26 +74,25 @@ async def place_batch(connection: Connection, asks: Sequence[Ask], shelf: Shelf,
             else:
                 answers.append(decision)
         if written:
-            await save_batch(connection, written, loaded.ledgers, showcase.listing.revision, loaded.now)
+            await save_batch(connection, written, loaded.ledgers, showcase.listing, loaded.now)
     except BaseException:
-        await _rolled_back(connection, transaction)
+        await _rolled_back(connection)
         raise
     if not written:
-        await transaction.rollback()
+        await connection.execute(f"ROLLBACK{next_one}")
         return answers
     sent_at = time.monotonic()
     try:
-        await transaction.commit()
+        await connection.execute(f"COMMIT{next_one}")
     except BaseException as error:
         raise OutcomeUnknown(written, answers, sent_at) from error
     return answers
 
 
-async def _rolled_back(connection: Connection, transaction: asyncpg.transaction.Transaction) -> None:
+async def _rolled_back(connection: Connection) -> None:
     """End the transaction; where the connection is beyond that, the server ends it."""
     try:
-        # Not a plain ROLLBACK: the driver would take the connection's next transaction for one inside this one.
-        await asyncio.wait_for(transaction.rollback(), 2)
+        await asyncio.wait_for(connection.execute("ROLLBACK"), 2)
     except Exception:  # noqa: BLE001 -- the first error is the one to tell
         connection.terminate()
 

@@ -120,7 +120,7 @@ def _discount(
     if not isinstance(asked, str):
         raise CodeNotText
     code = listing.code_by_key.get(asked.lower()) if asked.isascii() else None
-    # A code that another process added a moment ago is in the catalog but was not locked and counted by this batch.
+    # A code that another process added a moment ago is in the catalog, but its uses were not read for this batch.
     if code is None or code.id not in uses_by_code:
         raise CodeNotValid
     redemption = Redemption(

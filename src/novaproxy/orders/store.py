@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 from msgspec import Struct
 
+from novaproxy.catalog.listing import Listing
 from novaproxy.catalog.store import Revision, seen_revision
 from novaproxy.database.pool import Connection, statement
 from novaproxy.ledger.store import BooksChanged
@@ -17,6 +18,11 @@ from novaproxy.orders.model import Ask, Customer, Order
 
 _SQL = "novaproxy.orders"
 _LONGEST_CODE = 64
+_CEILING = "discount_code_within_ceiling"
+
+
+class CodeTaken(Exception):  # noqa: N818 -- nothing is wrong, it is too late
+    """A code had room when the batch was decided, and others took it since: the batch is to be decided anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +44,7 @@ class Written(Struct, frozen=True):
 
 
 async def load_batch(connection: Connection, asks: Sequence[Ask]) -> Loaded:
-    """Lock the accounts and codes of *asks* and return what the decision needs."""
+    """Lock the accounts of *asks*, and their codes that are nearly used up; return what the decision needs."""
     rows = await connection.fetch(
         statement(_SQL, "load_batch"),
         [ask.token_hash for ask in asks],
@@ -60,7 +66,7 @@ async def load_batch(connection: Connection, asks: Sequence[Ask]) -> Loaded:
 
 
 def asked_code(ask: Ask) -> str | None:
-    """Return the discount code in lower case where it can be one at all; only those are locked and counted."""
+    """Return the discount code in lower case where it can be one at all; only those are looked up."""
     code = ask.fields.values.get("discount_code")
     if not isinstance(code, str) or not code.isascii() or len(code) > _LONGEST_CODE or "\0" in code:
         return None
@@ -89,11 +95,12 @@ def _note_key(row: asyncpg.Record, ask: Ask, customer: Customer) -> None:
 
 
 async def save_batch(
-    connection: Connection, written: Sequence[Written], ledgers: Ledgers, revision: int, now: datetime
+    connection: Connection, written: Sequence[Written], ledgers: Ledgers, listing: Listing, now: datetime
 ) -> None:
-    """Write *written*, which were decided at *now* on the catalog's *revision*, down with everything that they move.
+    """Write *written*, which were decided at *now* on *listing*, down with everything that they move.
 
     Raises:
+        CodeTaken: others took the uses of a code that was not locked.
         BooksChanged: a guard held.
         asyncpg.PostgresError: a constraint held.
     """
@@ -104,12 +111,12 @@ async def save_batch(
         for one in written
         if one.accepted.terms.discount_code_id is not None
     ]
-    codes = Counter(code_id for _, code_id in redeemed)
+    codes = Counter(sorted(code_id for _, code_id in redeemed))
     account_codes = Counter(redeemed)
-    row = await connection.fetchrow(
-        statement(_SQL, "save_batch"),
+    saved = await _saved(
+        connection,
         [_row(one) for one in written],
-        revision,
+        listing.revision,
         now,
         changed,
         [ledgers.versions_before[account_id] for account_id in changed],
@@ -120,13 +127,28 @@ async def save_batch(
         list(plans.values()),
         list(codes),
         list(codes.values()),
+        [listing.code_by_id[code_id].max_uses for code_id in codes],
         [account_id for account_id, _ in account_codes],
         [code_id for _, code_id in account_codes],
         list(account_codes.values()),
     )
     charges = sum(one.accepted.ledger_version is not None for one in written)
-    if row is None or tuple(row) != (len(written), charges, len(changed), len(codes)):
-        raise BooksChanged(f"decided {(len(written), charges, len(changed), len(codes))}, wrote {row}")
+    decided = (len(written), charges, len(changed), len(codes))
+    if saved[:-1] == decided[:-1] and saved[-1] < decided[-1]:
+        raise CodeTaken
+    if saved != decided:
+        raise BooksChanged(f"decided {decided}, wrote {saved}")
+
+
+async def _saved(connection: Connection, *columns: Any) -> tuple[int, ...]:  # noqa: ANN401 -- the statement's own
+    """Return how many orders, charges, accounts and codes were written."""
+    try:
+        row = await connection.fetchrow(statement(_SQL, "save_batch"), *columns)
+    except asyncpg.CheckViolationError as error:
+        if error.constraint_name == _CEILING:
+            raise CodeTaken from error
+        raise
+    return tuple(row or ())
 
 
 def _row(written: Written) -> tuple[Any, ...]:

@@ -1,10 +1,12 @@
--- Writes down a whole batch in one statement: orders, meters, charges, balances, counters. Every row was decided under
--- the locks that load_order_batch took, so nothing here waits; the guards (the version in the WHERE, the CHECKs, the
--- unique indexes) refuse the batch if that were ever not so. The caller compares the counts with what it decided.
+-- Writes down a whole batch in one statement: orders, meters, charges, balances, counters. Every row of an account was
+-- decided under the locks that load_order_batch took, so nothing of it waits here; the guards (the version in the WHERE,
+-- the CHECKs, the unique indexes) refuse the batch if that were ever not so. A code may have been used by others since, and
+-- its row is waited for here: it counts on from there, within the limit that was decided on. The caller compares the counts
+-- with what it decided.
 --
 -- $1 one element an order, in the order of their decision; $2 and $3 the catalog's revision and the time that they were
--- decided on; $4..$7 one element an account; $8..$10 one an account and plan; $11..$12 one a code; $13..$15 one an account
--- and code.
+-- decided on; $4..$7 one element an account; $8..$10 one an account and plan; $11..$13 one a code, by id (a null limit is
+-- none); $14..$16 one an account and code.
 WITH ask AS (
     SELECT * FROM unnest($1::written_order[]) WITH ORDINALITY
 ), placed AS (
@@ -45,13 +47,14 @@ WITH ask AS (
 ), redeemed AS (
     UPDATE discount_code
     SET uses = discount_code.uses + new.uses
-    FROM unnest($11::bigint[], $12::bigint[]) AS new (code_id, uses)
+    FROM unnest($11::bigint[], $12::bigint[], $13::bigint[]) AS new (code_id, uses, max_uses)
     WHERE discount_code.id = new.code_id
+      AND (new.max_uses IS NULL OR discount_code.uses + new.uses <= new.max_uses)
     RETURNING 1
 ), redeemed_by_account AS (
     INSERT INTO account_code (account_id, code_id, uses)
     SELECT account_id, code_id, uses
-    FROM unnest($13::bigint[], $14::bigint[], $15::bigint[]) AS new (account_id, code_id, uses)
+    FROM unnest($14::bigint[], $15::bigint[], $16::bigint[]) AS new (account_id, code_id, uses)
     ON CONFLICT (account_id, code_id) DO UPDATE SET uses = account_code.uses + EXCLUDED.uses
 )
 SELECT (SELECT count(*) FROM placed) AS orders_placed,
