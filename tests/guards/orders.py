@@ -617,7 +617,7 @@ DESK = (
         edit(
             "orders/desk.py",
             (
-                "        except asyncpg.LockNotAvailableError:\n            self._serve_aside(batch)",
+                "        except (asyncpg.LockNotAvailableError, CodeTaken):\n            self._serve_aside(batch)",
                 "        except asyncpg.LockNotAvailableError:\n            _give_all(batch, Busy())",
             ),
         ),
