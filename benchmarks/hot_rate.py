@@ -22,6 +22,7 @@ from benchmarks.rate.hot_figures import ACCOUNT, CODE, LAST, PEERS, RANDOM, Figu
 from benchmarks.rate.hot_section import section
 from benchmarks.rate.sides import Bench, Orders, Script, postmaster_pid
 from benchmarks.rate.start import ACCOUNTS, ORDERS, WORKERS, described_start, fdatasync_ms, prepare, shown_settings
+from benchmarks.rate.whole_runs import note
 from benchmarks.shop import NOVAPROXY, breaches, environment, query, running_shop
 from benchmarks.wire import BODY
 from novaproxy.database.embedded import EmbeddedPostgres
@@ -163,6 +164,7 @@ def main() -> None:
         raise SystemExit("\n".join([*faults, "These figures count for nothing."]))
     if given.write:
         write_section(text)
+        note("bench-hot", figures.headline())
         (HERE / "hot_rate.json").write_text(json.dumps(figures.kept(), indent=1) + "\n")
 
 

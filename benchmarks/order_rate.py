@@ -19,6 +19,7 @@ from benchmarks.rate.figures import BATCHES, HTTP, PGBENCH, Figures
 from benchmarks.rate.section import section
 from benchmarks.rate.sides import Bench, Orders, Script, postmaster_pid
 from benchmarks.rate.start import ACCOUNTS, ORDERS, WORKERS, described_start, fdatasync_ms, prepare, shown_settings
+from benchmarks.rate.whole_runs import note
 from benchmarks.shop import breaches, running_shop
 from benchmarks.wire import placed_orders
 from novaproxy.database.embedded import EmbeddedPostgres
@@ -151,6 +152,7 @@ def main() -> None:
         raise SystemExit("\n".join([*faults, "These figures count for nothing."]))
     if given.write:
         write_section(text)
+        note("bench", figures.headline())
         (HERE / "order_rate.json").write_text(json.dumps(figures.kept(), indent=1) + "\n")
 
 

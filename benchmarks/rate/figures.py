@@ -45,6 +45,10 @@ class Figures:
         pairs = zip(self.http[connections], self.pgbench, strict=True)
         return [http.rate / pgbench.rate for http, pgbench in pairs]
 
+    def headline(self) -> dict[str, float]:
+        """Return what a whole run came to."""
+        return {f"to pgbench's best, {count} connections": self.ratio(count) for count in self.http}
+
     def faults(self) -> list[str]:
         """Return why these figures count for nothing, a sentence each."""
         told = [f"rows differ: {difference}" for difference in differences(self.added)]

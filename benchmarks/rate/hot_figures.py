@@ -62,6 +62,17 @@ class Figures:
         """Return how many times the best of *peer* we reach on its case."""
         return median_rate(self.http[PEERS[peer]][connections]) / self.pgbench_best(peer)
 
+    def headline(self) -> dict[str, float]:
+        """Return what a whole run came to."""
+        told: dict[str, float] = {}
+        for case in HOT:
+            for count in self.http[case]:
+                told[f"{NAMES[case]} to random accounts, {count} connections"] = self.to_random(case, count)
+        for peer, case in PEERS.items():
+            for count in self.http[case]:
+                told[f"hot {peer}: to pgbench's best, {count} connections"] = self.to_pgbench(peer, count)
+        return told
+
     def faults(self) -> list[str]:
         """Return why these figures count for nothing, a sentence each."""
         told = [

@@ -6,6 +6,7 @@ from benchmarks.page import machine
 from benchmarks.rate.hot_figures import HOT, LAST, NAMES, PEERS, RANDOM, Figures
 from benchmarks.rate.start import WORKERS
 from benchmarks.rate.telling import clients, listed, middle, span, table
+from benchmarks.rate.whole_runs import told
 
 _PEER = """The hot account buys alone; the hot code has a `max_uses`, which is counted, and random accounts use it. The
 peer is pgbench with one stored function, one call a transaction, as for [the order rate](#the-order-rate), held to the
@@ -36,6 +37,7 @@ def section(figures: Figures, seconds: float) -> str:
             f"`fdatasync` of 8 KB beside the data: {middle(synced, 2)} ms, {span(synced, 2)}.",
             "",
             *_rates(figures),
+            *told("bench-hot", figures.headline()),
             *_sweeps(figures),
             *_written(figures),
         ]
@@ -43,17 +45,17 @@ def section(figures: Figures, seconds: float) -> str:
 
 
 def _headline(figures: Figures) -> str:
-    told = []
+    lines = []
     for case in HOT:
         most = max(figures.http[case])
-        told.append(
+        lines.append(
             f"One {NAMES[case]}: **{figures.to_random(case, most):.2f} of our rate on random accounts, and "
             f"{figures.to_pgbench(case, most):.2f} times pgbench's best there**, on {most} connections."
         )
-    told.append(
+    lines.append(
         f"That is {figures.to_pgbench(LAST, most):.2f} times the best of pgbench where it counts the code's uses last."
     )
-    return "\n".join(told)
+    return "\n".join(lines)
 
 
 def _rates(figures: Figures) -> list[str]:

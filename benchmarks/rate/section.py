@@ -7,6 +7,7 @@ from benchmarks.rate.figures import Figures
 from benchmarks.rate.sides import HttpRun, PgbenchRun
 from benchmarks.rate.start import WORKERS
 from benchmarks.rate.telling import clients, listed, middle, span, table
+from benchmarks.rate.whole_runs import told
 from novaproxy.orders.pace import LARGEST_BATCH
 
 _PEER = """The peer is pgbench with one stored function, one call a transaction, `-M prepared`, in the same database:
@@ -40,6 +41,7 @@ def section(figures: Figures, seconds: float) -> str:
             f"`fdatasync` of 8 KB beside the data: {middle(synced, 2)} ms, {span(synced, 2)}.",
             "",
             *_rates(figures),
+            *told("bench", figures.headline()),
             _CPU,
             "",
             *_costs(figures),
