@@ -26,9 +26,9 @@ class RunningPeer(RunningShop):
     """A peer where a benchmark expects the shop: *pid* and its descendants answer requests."""
 
     @property
-    def worker_pid(self) -> int:
+    def worker_pids(self) -> list[int]:
         """The process that answers requests, or the parent of those that do."""
-        return self.pid
+        return [self.pid]
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from collections import Counter
 
 from benchmarks.order_peers import NOVAPROXY, ONE_TRIP, PGBENCH, USUAL, Figures, section
+from benchmarks.peers.served import RunningPeer
 from benchmarks.rate.rows import Standing
 from benchmarks.rate.sides import HttpRun, PgbenchRun
 
@@ -56,3 +57,9 @@ def test_a_refused_a_lost_and_a_leaner_order_are_faults() -> None:
         "usual refused orders: {500: 3}",
         "1 orders were answered with 201 and are not in the database",
     ]
+
+
+def test_the_processor_time_of_a_peer_is_that_of_its_own_process() -> None:
+    peer = RunningPeer(8000, 4_000_001)
+
+    assert (peer.worker_pids, peer.worker_pid) == ([4_000_001], 4_000_001)
