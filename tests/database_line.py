@@ -15,6 +15,8 @@ from novaproxy.database.pool import Target
 _CHUNK_BYTES = 65_536
 _START_SECONDS = 10
 _HEAD_BYTES = 1_024
+_NEW_PLANS = b"DISCARD PLANS"
+_REST = b"ROLLBACK\0"
 _BACKEND_KEY = b"K\0\0\0\x0c"
 
 
@@ -59,6 +61,8 @@ class Stop:
     place: Place
     of_all: bool = False
     """Count from the connection's beginning."""
+    of_rest: bool = False
+    """Stop the ROLLBACK of a transaction that was begun beforehand and nobody used; *trip* is 0."""
 
 
 @dataclass(slots=True)
@@ -72,6 +76,7 @@ class _Carried:
     trips: int = 0
     trip: int = 0
     is_chained: bool = False
+    is_resting: bool = False
     is_stopped: bool = False
     is_mute: bool = False
     backend_pid: int | None = None
@@ -81,7 +86,13 @@ class _Carried:
         if len(self.head) < _HEAD_BYTES:
             self.head += message
         self.trips += 1
-        if b"BEGIN" in message or self.is_chained:
+        self.is_resting = self.is_chained and _REST in message
+        if self.is_resting:
+            self.trip = 0
+        elif _NEW_PLANS in message:
+            # Between two batches; the next one is as it would be without.
+            return
+        elif b"BEGIN" in message or self.is_chained:
             self.trip = 2 if self.is_chained else 1
         elif self.trip:
             self.trip += 1
@@ -89,7 +100,9 @@ class _Carried:
 
     def is_at(self, stop: Stop) -> bool:
         """Return whether the message that was counted last is the one that stops."""
-        return stop.marker in self.head and (self.trips if stop.of_all else self.trip) == stop.trip
+        if stop.marker not in self.head:
+            return False
+        return self.is_resting if stop.of_rest else (self.trips if stop.of_all else self.trip) == stop.trip
 
     def note_greeting(self, message: bytes) -> None:
         """Note which process the server says that it serves with (BackendKeyData)."""

@@ -1,4 +1,4 @@
-"""The last whole runs of a benchmark on the same code: their headline figures side by side, and the medians."""
+"""The last whole runs of a benchmark: their headline figures side by side, and the medians."""
 
 import hashlib
 import json
@@ -18,27 +18,25 @@ Headline = Mapping[str, float]
 
 
 def note(benchmark: str, headline: Headline, runs: Path = RUNS, source: Path = SOURCE) -> None:
-    """Keep *headline* as the newest run of *benchmark*; those of other code, and more than KEPT, are forgotten."""
-    code = code_digest(source)
-    kept = {name: found for name, found in _read(runs).items() if found["code"] == code or name != benchmark}
-    earlier = kept.get(benchmark, {"headlines": []})["headlines"]
-    kept[benchmark] = {"code": code, "headlines": [*earlier, dict(headline)][-KEPT:]}
+    """Keep *headline* as the newest run of *benchmark*, with the code that it measured; KEPT at most are kept."""
+    kept = _read(runs)
+    earlier = kept.get(benchmark, [])
+    kept[benchmark] = [*earlier, {"code": code_digest(source), "headline": dict(headline)}][-KEPT:]
     runs.write_text(json.dumps(kept, indent=1) + "\n")
 
 
 def told(benchmark: str, headline: Headline, runs: Path = RUNS, source: Path = SOURCE) -> list[str]:
     """Return the lines that compare *headline* with the whole runs before it that were kept."""
-    found = _read(runs).get(benchmark)
-    earlier = found["headlines"] if found and found["code"] == code_digest(source) else []
-    sides = [*earlier, headline][-KEPT:]
-    rows = [
-        [name, *(f"{one[name]:.2f}" for one in sides), f"**{median(one[name] for one in sides):.2f}**"]
-        for name in headline
-    ]
+    sides = [*_read(runs).get(benchmark, []), {"code": code_digest(source), "headline": headline}][-KEPT:]
+    rows = []
+    for name in headline:
+        found = [one["headline"][name] for one in sides]
+        rows.append([name, *(f"{value:.2f}" for value in found), f"**{median(found):.2f}**"])
+    head = ["", *(f"run {number + 1}, code {one['code']}" for number, one in enumerate(sides)), "median"]
     return [
-        "Whole runs of this code, the newest one last:",
+        "The last whole runs, the newest one last, each with a digest of the code that it measured:",
         "",
-        *table(["", *(f"run {number + 1}" for number in range(len(sides))), "median"], rows),
+        *table(head, rows),
     ]
 
 
@@ -48,7 +46,7 @@ def code_digest(source: Path) -> str:
     for path in sorted(source.rglob("*")):
         if path.suffix in {".py", ".sql"}:
             digest.update(path.relative_to(source).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()[:16]
+    return digest.hexdigest()[:8]
 
 
 def _read(runs: Path) -> dict[str, Any]:

@@ -123,6 +123,33 @@ async def test_who_all_want_one_account_follow_its_batch_close(database: Target)
         assert len(taken(lanes, first)) == 4
 
 
+async def test_a_crowd_on_one_account_does_not_pass_a_stranger_who_came_before(database: Target) -> None:
+    async with opened_lanes(database) as (lanes, first, second):
+        for _ in range(8):
+            lanes.add(waiting(1))
+        assert (len(taken(lanes, first)), len(taken(lanes, second))) == (4, 4)
+        lanes.add(waiting(2))
+        for _ in range(8):
+            lanes.add(waiting(1))
+        lanes.end(first)
+        assert taken(lanes, first) == [], "the crowd behind the second lane came later than he"
+        lanes.end(second)
+        assert 2 in tokens(taken(lanes, second))
+
+
+async def test_who_is_lined_up_behind_another_lane_stands_there_by_his_arrival(database: Target) -> None:
+    async with opened_lanes(database) as (lanes, first, second):
+        for _ in range(8):
+            lanes.add(waiting(1))
+        assert (len(taken(lanes, first)), len(taken(lanes, second))) == (4, 4)
+        early = waiting(1)
+        second.behind.append(early)
+        first.behind.append(waiting(1))
+        lanes.end(second)
+        assert first.behind[0] is early
+        assert lanes.oldest_at == early.arrived_at
+
+
 async def test_nobody_follows_a_batch_that_is_overdue(database: Target) -> None:
     async with opened_lanes(database) as (lanes, first, second):
         for _ in range(8):

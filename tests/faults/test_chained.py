@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from database_line import Place
+from database_line import Place, Stop
+from novaproxy.database.line import Line
 from novaproxy.database.pool import LOST, Target, opened_connection
 from novaproxy.orders.desk import REST_AFTER_SECONDS
 from services import Service, on_database, within
 from shop import CATALOG, Shop
 from torture.fault_silence import OTHERS_SECONDS
-from torture.stand import Stand, open_stand
+from torture.stand import DESK, Stand, open_stand
 
 GIGABYTE: dict[str, Any] = {"plan": "mobile", "bandwidth": 1}
 FROZEN_SECONDS = 6.0
@@ -23,8 +24,9 @@ FROZEN_SECONDS = 6.0
 
 WAITING = (
     "SELECT pid, backend_xid IS NULL AND backend_xmin IS NULL AS is_free FROM pg_stat_activity "
-    "WHERE datname = current_database() AND state = 'idle in transaction'"
+    "WHERE datname = current_database() AND state = 'idle in transaction' AND query LIKE '%AND CHAIN'"
 )
+"""The duties have transactions too."""
 
 
 def waiting(shop: Shop) -> list[Any]:
@@ -107,8 +109,7 @@ def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
 @pytest.mark.parametrize("place", Place)
 def test_a_line_that_falls_silent_on_its_way_to_rest_keeps_nobody(stand: Stand, place: Place) -> None:
     stand.warm()
-    # Behind the chain the next trip is the load of a batch, or, as here, the ROLLBACK of a lane at rest.
-    stand.stop_at(2, place)
+    stand.line.stop_at(Stop(DESK, 0, place, of_rest=True))
     assert stand.line.stopped.wait(REST_AFTER_SECONDS + 5), "no lane went to rest"
 
     begun_at = time.monotonic()
@@ -116,3 +117,17 @@ def test_a_line_that_falls_silent_on_its_way_to_rest_keeps_nobody(stand: Stand, 
 
     assert outcome.status == 201
     assert time.monotonic() - begun_at < OTHERS_SECONDS
+
+
+async def test_a_line_that_was_cut_is_at_rest(database: Target) -> None:
+    line = Line(database, command_timeout=5, settings={})
+    connection = await line.connection()
+    await connection.execute("BEGIN")
+    # As a batch does whose ROLLBACK is not answered.
+    connection.terminate()
+
+    await line.rest()
+
+    assert not line.is_open
+    assert await (await line.for_use()).fetchval("SELECT 1") == 1
+    await line.close()

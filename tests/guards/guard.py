@@ -43,6 +43,8 @@ class Alteration:
     """Alters the tests' migrated template database; what it drops must be there."""
 
     statement: str
+    found: tuple[str, ...] = ()
+    """Texts of the schema that it replaces."""
 
     @property
     def where(self) -> Path:
@@ -88,7 +90,9 @@ def altered_function(name: str, *replaced: tuple[str, str]) -> Alteration:
         for old, new in replaced
     )
     found = f"body text := pg_get_functiondef('{name}'::regproc)"
-    return Alteration(f"DO $guard$ DECLARE {found}; BEGIN {steps} EXECUTE body; END $guard$")
+    return Alteration(
+        f"DO $guard$ DECLARE {found}; BEGIN {steps} EXECUTE body; END $guard$", tuple(old for old, _ in replaced)
+    )
 
 
 def _quoted(text: str) -> str:

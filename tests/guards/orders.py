@@ -129,7 +129,7 @@ LOCKS = (
                 "    locked_accounts := ARRAY(\n",
                 "    early := (SELECT max(id) FROM orders);\n    locked_accounts := ARRAY(\n",
             ),
-            ("AND earlier.idempotency_key = ask.key", "AND earlier.idempotency_key = ask.key AND earlier.id <= early"),
+            ("AND orders.idempotency_key = ask.key", "AND orders.idempotency_key = ask.key AND orders.id <= early"),
         ),
         (f"{_WAITS}::test_who_waits_for_an_account_finds_the_key_used",),
     ),

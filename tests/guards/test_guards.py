@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from guards.guard import Edit, Guard
+from guards.guard import SCHEMA, Edit, Guard
 from guards.listed import GUARDS
 from guards.scratch import PROJECT
 
@@ -15,6 +15,9 @@ def test_a_guard_stands_where_the_list_says_and_its_tests_exist(guard: Guard) ->
     if isinstance(guard.removal, Edit):
         text = (PROJECT / guard.removal.file).read_text(encoding="utf-8")
         assert guard.removal.edited(text) != text
+    else:
+        schema = (PROJECT / SCHEMA).read_text(encoding="utf-8")
+        assert [old for old in guard.removal.found if old not in schema] == []
     for test in guard.caught_by:
         file, _, name = test.partition("::")
         body = Path(PROJECT, file).read_text(encoding="utf-8")

@@ -186,7 +186,7 @@ def test_who_uses_a_code_with_room_waits_for_nobody_before_it_is_counted(waits: 
 
 
 async def take_uses(connection: Any) -> object:  # noqa: ANN401 -- stepped or not
-    return await connection.execute("UPDATE discount_code SET uses = 1_999")
+    return await connection.execute("UPDATE discount_code SET uses = 1_999, use_ceiling = 9_000")
 
 
 async def lower_limit(connection: Any) -> object:  # noqa: ANN401 -- stepped or not
@@ -394,7 +394,7 @@ LOCKING = {
 def test_rows_are_locked_by_their_ids_wherever_they_lie(waits: Waits, name: str) -> None:
     table, locking = LOCKING[name]
     low, high = waits.buyer(1_00), waits.buyer(1_00)
-    waits.run(waits.connection.execute("INSERT INTO discount_code (code, use_ceiling) VALUES ('A', 1), ('B', 1)"))
+    waits.run(waits.connection.execute("INSERT INTO discount_code (code, use_ceiling) VALUES ('A', NULL), ('B', 1)"))
     column, written = ("id", "name") if table == "account" else ("code", "uses")
     keys: list[Any] = [low.account_id, high.account_id] if table == "account" else ["A", "B"]
     # Written again, the lower row lies behind the higher one; without an index they are met as they lie.

@@ -1,9 +1,9 @@
-"""Whole runs of a benchmark side by side: the last three of one state of the code, no others."""
+"""Whole runs of a benchmark side by side: the last three, and which code each one measured."""
 
 from pathlib import Path
 
 import pytest
-from benchmarks.rate.whole_runs import note, told
+from benchmarks.rate.whole_runs import code_digest, note, told
 
 
 @pytest.fixture
@@ -24,11 +24,13 @@ def test_the_last_three_runs_and_their_medians_are_told(tmp_path: Path, source: 
     assert "| ratio | 7.00 | 7.00 | **7.00** |" in told("other", {"ratio": 7.0}, runs, source)
 
 
-def test_runs_of_other_code_are_not_beside_it(tmp_path: Path, source: Path) -> None:
+def test_a_run_says_which_code_it_measured(tmp_path: Path, source: Path) -> None:
     runs = tmp_path / "runs.json"
     note("bench", {"ratio": 9.0}, runs, source)
+    before = code_digest(source)
     (source / "rules.py").write_text("PRICE = 2\n")
 
-    assert "| ratio | 2.00 | **2.00** |" in told("bench", {"ratio": 2.0}, runs, source)
-    note("bench", {"ratio": 2.0}, runs, source)
-    assert "| ratio | 2.00 | 3.00 | **2.50** |" in told("bench", {"ratio": 3.0}, runs, source)
+    assert code_digest(source) != before
+    assert f"|  | run 1, code {before} | run 2, code {code_digest(source)} | median |" in told(
+        "bench", {"ratio": 2.0}, runs, source
+    )

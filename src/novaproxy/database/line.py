@@ -55,7 +55,8 @@ class Line:
 
     async def rest(self) -> None:
         """End the transaction that was begun beforehand, where there is one; cut a line that does not do so at once."""
-        if self._connection is None or not self._connection.is_in_transaction():
+        # Of a connection that was cut the driver cannot be asked.
+        if self._connection is None or self._connection.is_closed() or not self._connection.is_in_transaction():
             return
         try:
             await self._connection.execute("ROLLBACK", timeout=_REST_SECONDS)

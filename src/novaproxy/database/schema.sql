@@ -81,7 +81,9 @@ BEGIN
 
     PERFORM FROM discount_code
     WHERE lower(discount_code.code COLLATE "C") = ANY (codes)
-      AND discount_code.use_ceiling - discount_code.uses < 1000
+      AND discount_code.id <= (SELECT max(scarce.id) FROM discount_code AS scarce
+                               WHERE lower(scarce.code COLLATE "C") = ANY (codes)
+                                 AND scarce.use_ceiling - scarce.uses < 1000)
     ORDER BY discount_code.id
     FOR NO KEY UPDATE;
 

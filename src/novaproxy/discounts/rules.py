@@ -94,7 +94,7 @@ class CodeAlreadyUsed(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Redemption:
-    """What a code is tried on: the plan, the gross price in cents, and the uses counted so far under their locks."""
+    """What a code is tried on: the plan, the gross price in cents, and the uses so far."""
 
     plan: str
     gross_cents: int

@@ -299,7 +299,7 @@ class OrderDesk:
             try:
                 answers = await place_batch(connection, asks, self._shelf, sealer, chain=chain)
             except PLACED_ANEW:
-                if attempt == ATTEMPTS:
+                if attempt == ATTEMPTS or connection.is_closed():
                     raise
                 await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 -- spreads retries, guards nothing
             else:

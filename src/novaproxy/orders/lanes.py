@@ -5,6 +5,7 @@ in the batch of the other lane waits behind that one, instead of for its locks.
 """
 
 import asyncio
+from bisect import insort
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -152,7 +153,10 @@ class Lanes:
         free: deque[Waiting] = deque()
         for waiting in queue:
             held_by = self._held_by(waiting)
-            (free if held_by is None else held_by.behind).append(waiting)
+            if held_by is None:
+                free.append(waiting)
+            else:
+                insort(held_by.behind, waiting, key=attrgetter("arrived_at"))
         self._queue = free
 
     def _held_by(self, waiting: Waiting) -> Lane | None:
@@ -162,17 +166,23 @@ class Lanes:
     def _crowd(self) -> deque[Waiting] | None:
         """Return those who are enough for a batch: a small one beside a large one costs more than it gains.
 
-        Where all order for the account of a batch, the next one follows close: its locks are waited for in the
-        database, and the worker answers meanwhile.
+        Where many order for the account of a batch, they may follow it close: its locks are waited for in the database,
+        and the worker answers meanwhile.
         """
         ahead = sum(lane.under_way for lane in self.all if lane.clock is not None)
         if self._queue and len(self._queue) >= min(ahead, LARGEST_BATCH):
             return self._queue
         for lane in self.all:
-            fewest = max(FEWEST_TO_FOLLOW, min(lane.under_way, LARGEST_BATCH))
-            if lane.clock is not None and len(lane.behind) >= fewest:
+            if lane.clock is not None and self._follows(lane):
                 return lane.behind
         return None
+
+    def _follows(self, lane: Lane) -> bool:
+        """Return whether those behind *lane* are enough, and nobody waits longer who would stand behind them too."""
+        fewest = max(FEWEST_TO_FOLLOW, min(lane.under_way, LARGEST_BATCH))
+        if len(lane.behind) < fewest:
+            return False
+        return not self._queue or lane.behind[0].arrived_at <= self._queue[0].arrived_at
 
     def _under_way(self) -> int:
         return sum(lane.under_way for lane in self.all)

@@ -1,5 +1,5 @@
--- load_order_batch locks a code only where it is nearly used up (docs/adr/0029). The uses of the others are read as they
--- are, and save_batch.sql counts on from what they are by then, within the limit that the orders were decided on: a batch
+-- load_order_batch locks codes only where one is nearly used up (docs/adr/0029), and then those before it too, so that all
+-- are still taken in the order of their ids. The uses of the others are read as they are, and save_batch.sql counts on from what they are by then, within the limit that the orders were decided on: a batch
 -- that is too late is decided anew. And an earlier order of a key is looked for key by key: as a join, planned while there
 -- were few, it read all keys of the account. Everything else about the function stands as it was made (0002, 0004).
 CREATE OR REPLACE FUNCTION load_order_batch(token_hashes bytea[], keys text[], codes text[])
@@ -36,7 +36,9 @@ BEGIN
 
     PERFORM FROM discount_code
     WHERE lower(discount_code.code COLLATE "C") = ANY (codes)
-      AND discount_code.use_ceiling - discount_code.uses < 1000
+      AND discount_code.id <= (SELECT max(scarce.id) FROM discount_code AS scarce
+                               WHERE lower(scarce.code COLLATE "C") = ANY (codes)
+                                 AND scarce.use_ceiling - scarce.uses < 1000)
     ORDER BY discount_code.id
     FOR NO KEY UPDATE;
 
