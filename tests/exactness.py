@@ -36,12 +36,17 @@ def _over_plain_http(delivery: DeliveryShop, proxy: Proxy) -> int:
 
 
 def _over_sixteen(delivery: DeliveryShop, proxy: Proxy) -> int:
+    before = len(delivery.origin.exchanges)
     lines = [
         (proxy.connected if number % 2 else proxy.socks_connected)("127.0.0.1", delivery.origin.port)
         for number in range(16)
     ]
     with ThreadPoolExecutor(len(lines)) as clients:
-        return sum(clients.map(_endless, lines))
+        got_bytes = sum(clients.map(_endless, lines)) - len(lines) * len(ENDLESS)
+    # The first ones may have used all up before the last one's request: what passed of these the origin knows.
+    exchanges = delivery.origin.exchanges[before:]
+    assert all(exchange.is_over.wait(10) for exchange in exchanges)
+    return got_bytes + sum(exchange.got_bytes for exchange in exchanges)
 
 
 WAYS: dict[str, Callable[[DeliveryShop, Proxy], int]] = {

@@ -56,8 +56,7 @@ class Origin:
 
     def _serve(self, client: socket.socket, exchange: Exchange) -> None:
         with client, suppress(OSError, ValueError):
-            head, rest = _head(client)
-            exchange.got_bytes += len(head) + len(rest)
+            head, rest = _head(client, exchange)
             self._answer(client, exchange, head, rest)
             with suppress(OSError):
                 client.shutdown(socket.SHUT_WR)
@@ -103,10 +102,11 @@ class Origin:
                 client.shutdown(socket.SHUT_RDWR)
 
 
-def _head(client: socket.socket) -> tuple[bytes, bytes]:
+def _head(client: socket.socket, exchange: Exchange) -> tuple[bytes, bytes]:
     arrived = b""
     while b"\r\n\r\n" not in arrived:
         more = client.recv(65_536)
+        exchange.got_bytes += len(more)
         if not more or len(arrived) > _LONGEST_HEAD_BYTES:
             raise OSError("no request")
         arrived += more
