@@ -12,6 +12,6 @@ def test_a_random_day_of_the_shop_is_as_the_plain_one_says(database: Target) -> 
         with opened_world(database, [service.address for service in market.services]) as world:
             live_through(world, random.getrandbits(32), days=12 * EFFORT, steps=20)
 
-            # It was no dry run.
-            assert world.orders > world.days
+            # It was no dry run; how many orders a day has is the draw's.
+            assert world.orders > world.days // 3
         market.shop.assert_books_hold()
