@@ -23,7 +23,7 @@ from novaproxy.ledger.audit import audit
 from novaproxy.ledger.store import Adjustment, adjust
 from novaproxy.orders import moving
 from novaproxy.orders.model import Ask
-from novaproxy.orders.placing import Placed, place_batch
+from novaproxy.orders.placing import Answer, Placed, place_batch
 from shop import SEALING_KEY, Buyer, new_buyer
 
 CATALOG = """
@@ -88,17 +88,22 @@ def placing(plan: str, *, with_code: bool = False, key: str | None = None, **fie
 
         async def place(connection: Any) -> object:  # noqa: ANN401 -- stepped or not
             (answer,) = await place_batch(connection, [ask], Shelf(), scene.sealer)
-            match answer:
-                case Placed(order=order):
-                    return "placed", order.net_cents
-                case Refusal():
-                    return answer.sentence
-                case _:
-                    return "replayed"
+            return told(answer)
 
         return place
 
     return operation
+
+
+def told(answer: Answer) -> tuple[str, int] | str:
+    """Return an answer as these tests compare it."""
+    match answer:
+        case Placed(order=order):
+            return "placed", order.net_cents
+        case Refusal():
+            return answer.sentence
+        case _:
+            return "replayed"
 
 
 def placing_two(*, turned: bool) -> Operation:

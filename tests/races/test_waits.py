@@ -16,13 +16,13 @@ from novaproxy.catalog.store import Shelf, current_revision
 from novaproxy.catalog.update import apply_checked, checked_file
 from novaproxy.credentials.seal import registered_sealer
 from novaproxy.database.pool import SoleConnection, Target, opened_connection, statement
-from novaproxy.errors import Refusal
 from novaproxy.http.fields import Fields
 from novaproxy.ledger.store import Adjusted, Adjustment, BooksChanged, adjust
 from novaproxy.orders import moving
 from novaproxy.orders.model import Ask
-from novaproxy.orders.placing import Answer, Placed, place_batch
+from novaproxy.orders.placing import Placed, place_batch
 from novaproxy.orders.store import CodeTaken, load_batch
+from operations import told
 from shop import SEALING_KEY, Buyer, new_buyer
 
 CATALOG = """
@@ -101,17 +101,6 @@ def asking(buyer: Buyer, code: str) -> Ask:
     """Return an order with a discount code."""
     fields = {"plan": "traffic", "bandwidth": "1", "discount_code": code}
     return Ask(token_hash(buyer.token.encode()), None, Fields(fields, None))
-
-
-def told(answer: Answer) -> tuple[str, int] | str:
-    """Return an answer as these tests compare it."""
-    match answer:
-        case Placed(order=order):
-            return "placed", order.net_cents
-        case Refusal():
-            return answer.sentence
-        case _:
-            return "replayed"
 
 
 PLACES = [0, 0, 0, 1, 1, 1]
