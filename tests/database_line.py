@@ -166,6 +166,8 @@ class DatabaseLine:
         server.close()
         for writer in list(self._writers):
             writer.transport.abort()
+        # Until each is closed: the loop ends with this.
+        await asyncio.sleep(0.05)
 
     async def _carry(self, from_service: asyncio.StreamReader, to_service: asyncio.StreamWriter) -> None:
         if self.is_down:

@@ -171,3 +171,15 @@ async def test_who_waits_longest_is_known_also_behind_a_batch(database: Target) 
         lanes.add(behind)
         lanes.add(waiting(2))
         assert lanes.oldest_at == behind.arrived_at
+
+
+async def test_who_waits_behind_an_overdue_batch_says_nothing_about_other_turns(database: Target) -> None:
+    async with opened_lanes(database) as (lanes, first, _):
+        lanes.add(waiting(1))
+        taken(lanes, first)
+        lanes.add(waiting(1))
+        await asyncio.sleep(OVERDUE_SECONDS + 0.1)
+        assert lanes.oldest_at is None
+        stranger = waiting(2)
+        lanes.add(stranger)
+        assert lanes.oldest_at == stranger.arrived_at

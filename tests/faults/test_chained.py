@@ -53,6 +53,23 @@ def test_a_transaction_that_waits_for_orders_holds_nothing_and_ends_soon(common_
     assert common_shop.order(buyer, **GIGABYTE).status_code == 201
 
 
+def test_a_lane_that_never_rests_still_tells_what_it_changed(common_shop: Shop) -> None:
+    """Autovacuum goes by that; a session tells it only where it is in no transaction."""
+    buyer = common_shop.buyer()
+    told = "SELECT n_tup_ins FROM pg_stat_user_tables WHERE relname = 'meter'"
+
+    def sells_and_tells(more_than: int) -> bool:
+        assert common_shop.order(buyer, plan="free", bandwidth=1).status_code == 201
+        return bool(common_shop.value(told) > more_than)
+
+    # What other lanes have to tell is told by then.
+    until = time.monotonic() + REST_AFTER_SECONDS + 0.5
+    while time.monotonic() < until:
+        sells_and_tells(0)
+    known = common_shop.value(told)
+    within(5, lambda: sells_and_tells(known), "figures of a session that is always in a transaction")
+
+
 def test_an_order_that_is_refused_leaves_the_next_one_a_transaction_too(common_shop: Shop) -> None:
     poor, rich = common_shop.buyer(0), common_shop.buyer(8_00)
 

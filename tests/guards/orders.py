@@ -6,6 +6,7 @@ _WAITS = "tests/races/test_waits.py"
 _LAST = "tests/database/test_last_guards.py"
 _LANES = "tests/api/test_lanes.py"
 _INJECTED = "tests/faults/test_injected_errors.py"
+_ASIDE = "tests/races/test_aside.py"
 _LOST = "tests/faults/test_lost_commits.py"
 _KILLED = "tests/faults/test_killed_processes.py"
 _BATCH = "tests/rules/test_batch.py"
@@ -792,9 +793,61 @@ DESK = (
         "overload",
         edit(
             "orders/lanes.py",
-            ("if lane.behind and (oldest_at is None", "if False and (oldest_at is None"),
+            (", *(lane.behind for lane in self.all if lane.clock is not None)]", "]"),
         ),
         (f"{_LANES}::test_who_waits_longest_is_known_also_behind_a_batch",),
+    ),
+    Guard(
+        "who-waits-for-a-lock-fills-no-desk",
+        "isolation",
+        "overload",
+        edit("orders/lanes.py", ("for lane in self.all if lane.clock is not None)]", "for lane in self.all)]")),
+        (f"{_LANES}::test_who_waits_behind_an_overdue_batch_says_nothing_about_other_turns",),
+    ),
+    Guard(
+        "who-follows-aside-returns",
+        "isolation",
+        "overload",
+        edit("orders/aside.py", ("if waiting.was_in_batch or self._is_closing", "if waiting or self._is_closing")),
+        (f"{_ASIDE}::test_a_hot_account_that_was_locked_for_a_moment_is_sold_to_in_batches_again",),
+    ),
+    Guard(
+        "free-code-is-found-free",
+        "isolation",
+        "overload",
+        edit(
+            "orders/aside.py",
+            (
+                "                    if not is_locked and code is not None:\n"
+                "                        self._locked_codes.discard(code)\n",
+                "",
+            ),
+        ),
+        (f"{_ASIDE}::test_a_code_that_stood_aside_with_a_locked_account_is_sold_in_batches_again",),
+    ),
+    Guard(
+        "locked-code-refuses-its-own",
+        "isolation",
+        "no 5xx where a retry would do",
+        edit("orders/aside.py", ("if code is None or asked_code(other.ask) == code:", "if other:")),
+        (f"{_ASIDE}::test_a_locked_code_refuses_nothing_that_the_same_buyer_orders_without_it",),
+    ),
+    Guard(
+        "unanswered-commit-cuts-its-connection",
+        "settling",
+        "A1, A2",
+        edit(
+            "orders/placing.py",
+            ("        _cut(connection)\n        raise OutcomeUnknown", "        raise OutcomeUnknown"),
+        ),
+        (f"{_ASIDE}::test_a_commit_without_an_answer_is_still_a_question_behind_the_pool",),
+    ),
+    Guard(
+        "busy-session-tells-its-statistics",
+        "bound",
+        "vacuum",
+        edit("database/line.py", ("_SILENT_SECONDS = 2.0\n", "_SILENT_SECONDS = 2e9\n")),
+        ("tests/faults/test_chained.py::test_a_lane_that_never_rests_still_tells_what_it_changed",),
     ),
     Guard(
         "closing-desk-takes-no-order",

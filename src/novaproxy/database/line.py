@@ -1,6 +1,7 @@
 """A connection of one's own that is opened when it is needed, and again after it was lost."""
 
 import asyncio
+import time
 from collections.abc import Mapping
 
 from novaproxy.database.pool import SoleConnection, Target, opened_connection
@@ -8,6 +9,8 @@ from novaproxy.database.pool import SoleConnection, Target, opened_connection
 _PLANS_USED_FIRST = 8
 _CLOSE_SECONDS = 2.0
 _REST_SECONDS = 0.5
+_SILENT_SECONDS = 2.0
+"""How long a session that is always in some transaction keeps its statistics to itself."""
 
 
 class Line:
@@ -24,6 +27,7 @@ class Line:
         self._opening = asyncio.Lock()
         self._uses = 0
         self._plans_last_until = _PLANS_USED_FIRST
+        self._outside_at = time.monotonic()
 
     @property
     def is_open(self) -> bool:
@@ -52,6 +56,17 @@ class Line:
             self._plans_last_until *= 2
             await connection.execute("DISCARD PLANS")
         return connection
+
+    def chains(self) -> bool:
+        """Return whether the next transaction may begin with this one's end; every few seconds it may not.
+
+        A session tells what it changed only where it is in no transaction, and autovacuum goes by that.
+        """
+        now = time.monotonic()
+        if now - self._outside_at < _SILENT_SECONDS:
+            return True
+        self._outside_at = now
+        return False
 
     async def rest(self) -> None:
         """End the transaction that was begun beforehand, where there is one; cut a line that does not do so at once."""

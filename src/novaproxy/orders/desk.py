@@ -8,9 +8,9 @@ aside, while the desk goes on.
 import asyncio
 import random
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Coroutine, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from typing import Any
 
 import asyncpg
@@ -38,13 +38,14 @@ from novaproxy.database.pool import (
 from novaproxy.errors import OperatorError, Refusal
 from novaproxy.http.refusals import Busy, ServerFault, Unavailable
 from novaproxy.metrics.figures import Metrics
+from novaproxy.orders.aside import Aside, taken_alike
 from novaproxy.orders.batch import Replay
 from novaproxy.orders.lag import Lag
 from novaproxy.orders.lanes import LANES, Lane, Lanes, Waiting
 from novaproxy.orders.model import Ask
 from novaproxy.orders.pace import Pace
 from novaproxy.orders.placing import Answer, OutcomeUnknown, Placed, place_batch
-from novaproxy.orders.store import CodeTaken, asked_code, saved_uuids
+from novaproxy.orders.store import CodeTaken, saved_uuids
 
 LONGEST_QUEUE = 1_024
 LONGEST_WAIT_SECONDS = 1.0
@@ -76,13 +77,6 @@ REST_AFTER_SECONDS = 1.0
 
 OPEN_AGAIN_SECONDS = 6.0
 """How long after an attempt to open a lane's connection, which takes 5 seconds at most, the next one is made."""
-
-MOST_ASIDE_WITH_CODE = 4
-"""How many of the connections aside orders with a discount code may have at once: where a code is locked, they all wait
-for it, and those without one must not stand behind them."""
-
-LONGEST_ASIDE_SECONDS = 6.0
-"""Who waits longer than this for his turn aside is refused."""
 
 ATTEMPTS = 5
 SETTLING_SECONDS = 12.0
@@ -123,9 +117,7 @@ class OrderDesk:
         self._clerks: set[asyncio.Task[None]] = set()
         self._left: set[asyncio.Task[None]] = set()
         self._ended: asyncio.Future[None]
-        self._aside: dict[bytes, deque[Waiting]] = {}
-        self._codes_aside: Counter[str] = Counter()
-        self._with_code = asyncio.Semaphore(MOST_ASIDE_WITH_CODE)
+        self._aside = Aside(self._serve_alone, self._lanes.add, self._start)
         self._tasks: set[asyncio.Task[None]] = set()
         self._pace = Pace()
         self._lag = Lag()
@@ -148,20 +140,14 @@ class OrderDesk:
             return Busy()
         waiting = Waiting(ask, asyncio.get_running_loop().create_future(), time.monotonic())
         self._metrics.write_soon()
-        if self._goes_aside(waiting):
-            self._serve_aside([waiting])
+        if self._aside.holds(ask):
+            self._aside.add(waiting)
         else:
             self._lanes.add(waiting)
         return await waiting.answer
 
-    def _goes_aside(self, waiting: Waiting) -> bool:
-        """Return whether the common batch would wait for what is waited for aside: his account, or his code."""
-        return waiting.ask.token_hash in self._aside or (
-            bool(self._codes_aside) and asked_code(waiting.ask) in self._codes_aside
-        )
-
     def _waiting_count(self) -> int:
-        return len(self._lanes) + sum(len(queue) for queue in self._aside.values())
+        return len(self._lanes) + len(self._aside)
 
     async def run(self) -> None:
         """Serve until ``close`` was called and everybody has an answer."""
@@ -233,8 +219,8 @@ class OrderDesk:
             waiting = crowd.popleft()
             if now - waiting.arrived_at > STALE_SECONDS:
                 waiting.give(Busy())
-            elif self._goes_aside(waiting):
-                self._serve_aside([waiting])
+            elif self._aside.holds(waiting.ask):
+                self._aside.add(waiting)
             else:
                 batch.append(waiting)
         if batch:
@@ -245,6 +231,7 @@ class OrderDesk:
     def close(self) -> None:
         """Take no more orders; those that wait are still served."""
         self._is_closing = True
+        self._aside.close()
         self._lanes.wake_all()
 
     async def _serve(self, batch: list[Waiting], line: Line) -> None:
@@ -284,12 +271,12 @@ class OrderDesk:
         """Place *asks* on *line*; where it turns out to have been lost before COMMIT, on it opened anew."""
         is_old = line.is_open
         try:
-            return await self._placed_on(await line.for_use(), asks, chain=True)
+            return await self._placed_on(await line.for_use(), asks, chain=line.chains())
         except LOST:
             if not is_old:
                 raise
         line.drop()
-        return await self._placed_on(await line.for_use(), asks, chain=True)
+        return await self._placed_on(await line.for_use(), asks, chain=line.chains())
 
     async def _placed_on(self, connection: Connection, asks: Sequence[Ask], *, chain: bool = False) -> list[Answer]:
         """Place *asks*, again where the transaction lost to another one."""
@@ -333,41 +320,16 @@ class OrderDesk:
         return task
 
     def _serve_aside(self, batch: list[Waiting]) -> None:
-        """Serve *batch* by token on connections of the pool, and whatever else these tokens ask for meanwhile."""
+        """Serve each of *batch*, which could not be placed together, alone; any of their accounts and codes is locked.
+
+        What comes with these tokens and codes follows them, until one of them has found his free.
+        """
         for waiting in batch:
-            self._note_code(waiting)
-            token = waiting.ask.token_hash
-            if token in self._aside:
-                self._aside[token].append(waiting)
-            else:
-                self._aside[token] = deque([waiting])
-                self._start(self._serve_token(token))
+            waiting.was_in_batch = True
+            self._aside.add(waiting)
 
-    def _note_code(self, waiting: Waiting) -> None:
-        code = asked_code(waiting.ask)
-        if code is None or waiting.answer.done():
-            return
-        self._codes_aside[code] += 1
-
-        def forget(_answer: asyncio.Future[Answer]) -> None:
-            self._codes_aside[code] -= 1
-            if not self._codes_aside[code]:
-                del self._codes_aside[code]
-
-        waiting.answer.add_done_callback(forget)
-
-    async def _serve_token(self, token: bytes) -> None:
-        queue = self._aside[token]
-        while queue:
-            waiting = queue.popleft()
-            async with self._with_code if asked_code(waiting.ask) else nullcontext():
-                if time.monotonic() - waiting.arrived_at > LONGEST_ASIDE_SECONDS:
-                    waiting.give(Busy())
-                else:
-                    await self._serve_alone(waiting, queue)
-        del self._aside[token]
-
-    async def _serve_alone(self, waiting: Waiting, behind: deque[Waiting]) -> None:
+    async def _serve_alone(self, waiting: Waiting, behind: deque[Waiting]) -> bool:
+        """Place *waiting*; return whether he found account and code free."""
         try:
             async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
                 answers = await self._placed_on(connection, [waiting.ask])
@@ -378,8 +340,7 @@ class OrderDesk:
                 waiting.give(Unavailable())
         except asyncpg.LockNotAvailableError:
             # Those behind want the same lock; one after the other they would wait as many times as they are.
-            _give_all([waiting, *behind], Busy())
-            behind.clear()
+            _give_all([waiting, *taken_alike(waiting, behind)], Busy())
         except PLACED_ANEW:
             waiting.give(Busy())
         except Exception as error:  # noqa: BLE001 -- whatever it is, those who wait must hear something
@@ -394,6 +355,8 @@ class OrderDesk:
                 waiting.give(ServerFault())
         else:
             self._give_each([waiting], answers)
+            return True
+        return False
 
     async def _settle_batch(self, batch: list[Waiting], unknown: OutcomeUnknown) -> None:
         if not await self._is_settled(batch, unknown):

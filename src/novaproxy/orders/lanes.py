@@ -35,6 +35,8 @@ class Waiting:
     ask: Ask
     answer: asyncio.Future[Answer]
     arrived_at: float
+    was_in_batch: bool = False
+    """A batch with it could not be placed, so it is placed alone."""
 
     def give(self, answer: Answer) -> None:
         """Answer, unless the client is gone."""
@@ -88,12 +90,12 @@ class Lanes:
 
     @property
     def oldest_at(self) -> float | None:
-        """When the first one of those who wait arrived (monotonic); None where nobody does."""
-        oldest_at = self._queue[0].arrived_at if self._queue else None
-        for lane in self.all:
-            if lane.behind and (oldest_at is None or lane.behind[0].arrived_at < oldest_at):
-                oldest_at = lane.behind[0].arrived_at
-        return oldest_at
+        """When the first one of those who wait for their turn arrived (monotonic); None where nobody does.
+
+        Not of those behind a batch that is overdue: they wait for a lock, which says nothing about anybody else's turn.
+        """
+        heads = [self._queue, *(lane.behind for lane in self.all if lane.clock is not None)]
+        return min((waiting[0].arrived_at for waiting in heads if waiting), default=None)
 
     def add(self, waiting: Waiting) -> None:
         """Let *waiting* wait for his turn, and wake a lane where it is one's."""

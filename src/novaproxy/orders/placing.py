@@ -3,8 +3,10 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 
+from asyncpg import InterfaceError
 from msgspec import Struct
 
 from novaproxy.catalog.resource import BYTES_PER_GB, Showcase
@@ -85,6 +87,8 @@ async def place_batch(
     try:
         await connection.execute(f"COMMIT{next_one}")
     except BaseException as error:
+        # Whoever gives the connection back must not wait for its answer, and lose this question over it.
+        _cut(connection)
         raise OutcomeUnknown(written, answers, sent_at) from error
     return answers
 
@@ -94,6 +98,12 @@ async def _rolled_back(connection: Connection) -> None:
     try:
         await asyncio.wait_for(connection.execute("ROLLBACK"), 2)
     except Exception:  # noqa: BLE001 -- the first error is the one to tell
+        _cut(connection)
+
+
+def _cut(connection: Connection) -> None:
+    """Close it without a word; the pool may have taken it back already, since it is lost."""
+    with suppress(InterfaceError):
         connection.terminate()
 
 
