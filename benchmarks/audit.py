@@ -177,18 +177,18 @@ def section(figures: Figures, runs: int) -> str:
     covered = ", ".join(f"{count} {rows}" for rows, count in figures.new_covered.items())
     lines = [
         HEADING,
-        f"{ACCOUNTS} accounts with {ORDERS} orders; {runs} runs, medians and ranges. {machine()}.",
+        f"{ACCOUNTS} accounts with {ORDERS} orders; {runs} runs of each, medians and ranges. {machine()}.",
         "Audit, service, load generator and database share one machine.",
         "",
         "| | seconds | range |",
         "|---|---|---|",
         _row("**`novaproxy audit`, from start to end, on two connections**", figures.whole_seconds),
-        _row("the same beside orders that come as fast as they can", figures.beside_orders_seconds),
+        _row(f"the same beside orders, {_times(figures.beside_orders_seconds)}", figures.beside_orders_seconds),
         *(_row(f"{name} alone, on one connection", taken) for name, taken in figures.invariant_seconds.items()),
         _row(f"**what is new: {covered}**", figures.new_seconds),
         _row("what is new: nothing", figures.nothing_new_seconds),
         "",
-        f"What it takes from those who order meanwhile, on {CONNECTIONS} connections:",
+        f"What it takes from those who order meanwhile, all they can on {CONNECTIONS} connections, one run each:",
         "",
         "| Orders | orders/s | p50 | p99 |",
         "|---|---|---|---|",
@@ -201,6 +201,10 @@ def section(figures: Figures, runs: int) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _times(taken: list[float]) -> str:
+    return "once" if len(taken) == 1 else f"{len(taken)} times"
 
 
 def _row(name: str, taken: list[float]) -> str:

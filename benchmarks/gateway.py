@@ -1,6 +1,6 @@
 """What the gateway costs beside other proxies: CPU for each GB and each new tunnel, memory of idle ones, capacity.
 
-    .venv/bin/python -m benchmarks.gateway [--gb 2] [--runs 3] [--without NAME] [--write]
+    .venv/bin/python -m benchmarks.gateway [--gb 8] [--runs 5] [--without NAME] [--write]
 
 Each carrier is started once and takes its turn in each run. The CPU is user and system time of the process that
 carries, with its threads and children, from /proc/PID/stat. With --write it writes docs/benchmarks.md and

@@ -43,7 +43,7 @@ def section(sizes: list[Grown], runs: int, seconds: int) -> str:
     lines = [
         HEADING,
         f"Each size was filled into a shop of its own, beside an empty one with {EMPTY.accounts} accounts;",
-        f"{runs} runs of {seconds} s each, in turns, medians. {machine()}; one API worker.",
+        f"{runs} runs of {seconds} s each, in turns, medians; the ratios' range is noise. {machine()}; one API worker.",
         "Each server had read its indexes before, as in a shop that has been open for hours.",
         "Load generator, service and database share one machine.",
         "CPU is user and system time of the API worker and of all processes of PostgreSQL, for each order.",

@@ -2,10 +2,11 @@
 
     .venv/bin/python -m benchmarks.hot_rate [--seconds 8] [--runs 3] [--write]
 
-Starts a shop as ``benchmarks.order_rate`` does, with a code that has a ``max_uses``, finds pgbench's best number of
-clients on the account and on the code, and alternates the sides. After the runs it compares the rows that an order of
-each side added, counts the code's uses and audits the books: where they differ or do not hold, it fails. With --write
-it writes its section of docs/benchmarks.md and benchmarks/hot_rate.json. The usual runs take less than 8 minutes.
+Starts a shop as ``benchmarks.order_rate`` does, with a code that has a ``max_uses``, and alternates pgbench, at its
+best numbers of clients on the account and on the code, with orders over HTTP. After the runs it compares the rows that
+an order of each side added, counts the code's uses and audits the books: where they differ or do not hold, it fails.
+With --write it writes its section of docs/benchmarks.md and benchmarks/hot_rate.json. The usual runs take less than 8
+minutes.
 """
 
 import argparse
@@ -14,9 +15,10 @@ import subprocess
 import tempfile
 import time
 from importlib.resources import files
+from math import ceil
 from pathlib import Path
 
-from benchmarks.order_rate import ONE, RANDOM_ACCOUNTS
+from benchmarks.order_rate import CLIENTS, ONE, RANDOM_ACCOUNTS, SWEPT_EVERY
 from benchmarks.page import write_section
 from benchmarks.rate.hot_figures import ACCOUNT, CODE, LAST, PEERS, RANDOM, Figures, side
 from benchmarks.rate.hot_section import section
@@ -28,8 +30,6 @@ from benchmarks.wire import BODY
 from novaproxy.database.embedded import EmbeddedPostgres
 
 HERE = Path(__file__).parent
-CLIENTS = (1, 2, 4, 8, 16, 32, 64)
-SWEEPS = 2
 CONNECTIONS = (32, 128)
 WARMING_SECONDS = 2
 
@@ -65,8 +65,7 @@ def measure(seconds: float, runs: int, short_seconds: float, orders: int) -> Fig
             apply_hot_code(data_dir, Path(scratch) / "catalog.yaml")
             bench = Bench(server.address.arguments(), shop, postmaster_pid(data_dir), Path(scratch))
             begin(figures, bench, orders)
-            sweep(figures, bench, short_seconds)
-            alternate(figures, bench, seconds, runs)
+            alternate(figures, bench, seconds, short_seconds, runs)
             figures.code_uses, figures.code_orders = counted_uses(bench)
             figures.breaches = breaches(bench.target)
     figures.seconds = time.monotonic() - began
@@ -88,22 +87,22 @@ def begin(figures: Figures, bench: Bench, orders: int) -> None:
     bench.http(RANDOM_ACCOUNTS, CONNECTIONS[0], WARMING_SECONDS, seed=0)
 
 
-def sweep(figures: Figures, bench: Bench, seconds: float) -> None:
-    """Find pgbench's best number of clients on the account and on the code, forth and back."""
-    for number in range(SWEEPS):
-        for clients in CLIENTS if number % 2 == 0 else reversed(CLIENTS):
-            for peer, script in SCRIPTS.items():
-                clean(bench)
-                run = bench.pgbench(script, clients, seconds, seed=100 + number)
-                figures.sweep[peer].setdefault(clients, []).append(run)
-                print(f"sweep {number + 1}: pgbench, {peer}, {clients} clients: {run.rate:.0f} orders/s", flush=True)
-    figures.sweep = {peer: dict(sorted(found.items())) for peer, found in figures.sweep.items()}
+def sweep(figures: Figures, bench: Bench, seconds: float, number: int) -> None:
+    """Let pgbench run on the account and on the code with each number of clients, as ``benchmarks.order_rate`` does."""
+    for clients in CLIENTS if number % 2 == 0 else reversed(CLIENTS):
+        for peer, script in SCRIPTS.items():
+            clean(bench)
+            run = bench.pgbench(script, clients, seconds, seed=100 + number)
+            figures.sweep[peer].setdefault(clients, []).append(run)
+            print(f"sweep {number + 1}: pgbench, {peer}, {clients} clients: {run.rate:.0f} orders/s", flush=True)
 
 
-def alternate(figures: Figures, bench: Bench, seconds: float, runs: int) -> None:
+def alternate(figures: Figures, bench: Bench, seconds: float, short_seconds: float, runs: int) -> None:
     """Run pgbench at its best and HTTP by turns, forth and back: no side always has the emptier database."""
     points = [*((peer, 0) for peer in SCRIPTS), *((case, count) for count in CONNECTIONS for case in CASES)]
     for number in range(runs):
+        if number % SWEPT_EVERY == 0:
+            sweep(figures, bench, short_seconds, number // SWEPT_EVERY)
         figures.fdatasync_ms.append(fdatasync_ms(bench.scratch))
         for name, connections in points if number % 2 == 0 else reversed(points):
             clean(bench)
@@ -154,11 +153,11 @@ def main() -> None:
     parser.add_argument("--orders", type=int, default=ORDERS, help="in the database at the start")
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md and benchmarks/hot_rate.json")
     given = parser.parse_args()
-    planned = given.short_seconds * SWEEPS * len(CLIENTS) * len(SCRIPTS)
+    planned = given.short_seconds * ceil(given.runs / SWEPT_EVERY) * len(CLIENTS) * len(SCRIPTS)
     planned += given.seconds * given.runs * (len(SCRIPTS) + len(CASES) * len(CONNECTIONS))
     print(f"The runs take {planned / 60:.1f} minutes together, loading, counting and auditing two more.", flush=True)
     figures = measure(given.seconds, given.runs, given.short_seconds, given.orders)
-    text = section(figures, given.seconds)
+    text = section(figures, given.seconds, given.short_seconds)
     print(text)
     if faults := figures.faults():
         raise SystemExit("\n".join([*faults, "These figures count for nothing."]))

@@ -346,8 +346,8 @@ def section(figures: Figures, seconds: float, runs: int) -> str:
         )
     lines += [
         "",
-        "The whole list taken from the line as it comes, in turn with the same statements and the same JSON without",
-        f"HTTP (`benchmarks/bare_list.py`), {len(figures.bare_seconds)} times each:",
+        "The whole list read from the socket and not parsed, in turn with the same statements and the same JSON",
+        f"without HTTP (`benchmarks/bare_list.py`), {len(figures.bare_seconds)} times each, apart from that table:",
         f"{median(figures.streamed_seconds):.3f} s and {median(figures.bare_seconds):.3f} s,",
         f"**{figures.to_bare():.2f} times** as long.",
         "",

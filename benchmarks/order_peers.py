@@ -47,14 +47,14 @@ NAMES = {
 }
 
 _TOLD = """The peers place the same order on the same server, in the same tables under the same constraints, with one
-worker of uvicorn (uvloop, httptools) each:
+worker of uvicorn (uvloop, httptools) each; NovaProxy has one worker too:
 
 - **FastAPI, SQLAlchemy's ORM** is the order as it is usually written: FastAPI, pydantic, a pool, a session for each
   request. It finds the token's account, reads the plan with its tiers, locks the account, checks price and balance,
   seals the password, writes the order, its meter, the charge, the balance and the count for the plan's limit, and
   commits; it knows neither discount codes nor idempotency keys.
 - **Starlette, one round trip an order** calls the stored function that pgbench calls, which does all of that in one
-  statement but sealing a password: no order a transaction takes fewer round trips.
+  statement, except sealing a password. One order a transaction cannot take fewer round trips.
 - **pgbench** calls the same function without HTTP, `-M prepared`."""
 
 
@@ -100,7 +100,7 @@ class Figures:
             side: [{"connections": count} | asdict(run) for count, runs in points.items() for run in runs]
             for side, points in self.http.items()
         }
-        return runs | {PGBENCH: [{"clients": PGBENCH_CLIENTS} | asdict(run) for run in self.pgbench]}
+        return runs | {PGBENCH: [asdict(run) for run in self.pgbench]}
 
 
 def measure(seconds: float, runs: int, orders: int) -> Figures:
@@ -183,7 +183,7 @@ def section(figures: Figures, seconds: float, runs: int) -> str:
             _TOLD,
             "",
             f"At the start: {figures.start}.",
-            f"{runs} rounds that alternate forth and back, {seconds:g} s each run; medians and ranges.",
+            f"{runs} rounds, every second one in reverse order, {seconds:g} s each run; medians and ranges.",
             f"{machine()}. {settings}.",
             "Load generator, services and database share one machine; the sides that do not run are idle.",
             "",
@@ -195,8 +195,8 @@ def section(figures: Figures, seconds: float, runs: int) -> str:
 
 def rates(figures: Figures) -> list[str]:
     """Return the table of all sides and points."""
-    head = ["", "connections", "orders/s", "range", "to NovaProxy", "to pgbench", "p50", "p99"]
-    head += ["CPU, µs an order: server", "PostgreSQL"]
+    head = ["", "connections", "orders/s", "range", "to NovaProxy", f"to pgbench, {PGBENCH_CLIENTS} clients"]
+    head += ["p50", "p99", "CPU, µs an order: server", "PostgreSQL"]
     yardstick = median_rate(figures.pgbench)
     rows = []
     for side, points in figures.http.items():
@@ -228,7 +228,7 @@ def _written(figures: Figures) -> list[str]:
     statements = ", ".join(f"{NAMES[side]} {count:.1f}" for side, count in figures.statements.items())
     alone = (
         f"One client alone waits {figures.alone_ms(NOVAPROXY):.2f} ms for an order of NovaProxy and "
-        f"{figures.alone_ms(ONE_TRIP):.2f} ms for one of the single statement's design (p50): "
+        f"{figures.alone_ms(ONE_TRIP):.2f} ms for one of Starlette with one round trip an order (p50): "
         f"**{figures.alone_ratio():.2f} times** as long."
     )
     return [
@@ -239,7 +239,10 @@ def _written(figures: Figures) -> list[str]:
         "",
         "What one order added, counted in every table, rows first, then steps of counters:",
         "",
-        *(f"- {side}, {added.orders} orders: {listed(added.told())}" for side, added in figures.added.items()),
+        *(
+            f"- {NAMES.get(side, side).strip('*')}, {one.orders} orders: {listed(one.told())}"
+            for side, one in figures.added.items()
+        ),
         "",
         f"Orders answered with 201 and not in the database: {figures.missing()}.",
         f"Breaches that `novaproxy audit` found in what all wrote: {figures.breaches}.",

@@ -196,7 +196,7 @@ def section(figures: Figures, seconds: float, runs: int) -> str:
             _TOLD.format(version=figures.pretix_version, workers=WORKERS),
             "",
             f"At the start: {figures.start}; pretix's database is empty but for what it sells.",
-            f"{runs} rounds that alternate forth and back, {seconds:g} s each run; medians and ranges.",
+            f"{runs} rounds, every second one in reverse order, {seconds:g} s each run; medians and ranges.",
             f"{machine()}. {settings}.",
             "Load generator, services and database share one machine; the side that does not run is idle.",
             "",

@@ -174,7 +174,7 @@ def _row(figures: Figures, kind: str, connections: int, side: str) -> str:
     span = f"{min(taken.rate):.0f} to {max(taken.rate):.0f}"
     return (
         f"| {name}, {kind} | {connections} | {median(taken.rate):.0f} | {span} | {ratio} "
-        f"| {median(taken.cpu_us):.0f} us | {median(taken.p99_ms):.1f} ms |"
+        f"| {median(taken.cpu_us):.0f} µs | {median(taken.p99_ms):.1f} ms |"
     )
 
 

@@ -10,6 +10,7 @@ import argparse
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import add
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -19,6 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from benchmarks.drawing import (
+    FAINT,
     INK,
     OURS,
     OURS_LIGHT,
@@ -46,7 +48,8 @@ SIDES = {
 """What the peers are called, other than in their benchmark's figures."""
 HEADING = """## Plots
 
-Drawn by `make plots` from the figures that the other commands kept: medians, with the range of the runs around them.
+Drawn by `make plots` from the figures that the other commands kept: medians; the bands of the curves are the range of
+the runs.
 """
 
 Kept = dict[str, Any]
@@ -75,7 +78,7 @@ def draw_rate(curves: Kept, order_rate: Kept) -> Figure:
     figure, axes = new_figure("Orders a second", "connections; clients of pgbench")
     ours, peers = rates(curves["curve"]["rate"]), rates(order_rate.get("sweep") or order_rate["pgbench"])
     curve(axes, peers, PEER, "pgbench,\none order a transaction")
-    curve(axes, ours, OURS, "NovaProxy,\nover HTTP")
+    curve(axes, ours, OURS, "NovaProxy,\nover HTTP,\none worker")
     doubling(axes, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512], room=4)
     thousands(axes)
     return figure
@@ -118,7 +121,9 @@ def draw_growth(growth: Kept) -> Figure:
     figure, axes = new_figure("Processor time of one order, microseconds", "orders in the shop; accounts")
     for place, size in enumerate(growth.values()):
         for runs, at in ((size["empty_http"], place - 0.2), (size["http"], place + 0.2)):
-            postgres_us, worker_us = median(runs["postgres_us"]), median(runs["worker_us"])
+            postgres_us = median(runs["postgres_us"])
+            # The sum is the table's: the median of the runs' sums.
+            worker_us = median(map(add, runs["postgres_us"], runs["worker_us"])) - postgres_us
             is_grown = at > place
             axes.bar(at, postgres_us, 0.36, color=PEER, alpha=1 if is_grown else 0.4)
             axes.bar(at, worker_us, 0.36, bottom=postgres_us, color=OURS, alpha=1 if is_grown else 0.4)
@@ -147,14 +152,15 @@ def _named_parts(axes: Axes, last: dict[str, list[float]], x: float) -> None:
 
 
 def draw_peers(peers: Kept) -> Figure:
-    """Draw the order rates beside each other, on a log scale."""
+    """Draw the order rates beside each other, on a log scale: as dots, since a bar would have no true length there."""
     found = sorted(((best_rate(runs), SIDES.get(name, name)) for name, runs in peers.items()), reverse=True)
     figure, axes = new_figure("Orders a second, on a log scale", "", height_inches=1.3 + 0.45 * len(found))
     for place, (rate, name) in enumerate(found):
         colour = OURS if "novaproxy" in name.lower() else PEER
-        axes.barh(-place, rate, 0.62, color=colour)
+        axes.plot([found[-1][0] / 3, rate], [-place, -place], color=FAINT, linewidth=1.2, zorder=1)
+        axes.plot(rate, -place, "o", color=colour, markersize=9)
         words = f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"
-        axes.annotate(words, (rate, -place), (6, 0), textcoords="offset points", va="center", weight="bold")
+        axes.annotate(words, (rate, -place), (10, 0), textcoords="offset points", va="center", weight="bold")
     axes.set_xscale("log")
     axes.set_xlim(found[-1][0] / 3, found[0][0] * 2.5)
     axes.grid(visible=False)
@@ -177,7 +183,7 @@ def best_rate(runs: list[dict[str, Any]]) -> float:
 DRAWN = (
     Plot(
         "rate",
-        "Orders a second over HTTP by connections, beside pgbench with one order a transaction by its clients",
+        "Orders a second over HTTP by connections, one worker, beside pgbench, one order a transaction, by its clients",
         ("curves", "order_rate"),
         draw_rate,
     ),

@@ -82,7 +82,7 @@ def section(figures: Figures, seconds: float, runs: int) -> str:
         HEADING,
         f"{runs} alternating runs of {seconds:g} s a point, medians and ranges. {machine()}.",
         "Load generator, services and database share these cores: the rate says what this machine can do, and the CPU",
-        "what an order costs anywhere, that of all workers together and of all of PostgreSQL, in microseconds.",
+        "what an order costs anywhere, that of all workers together and of all of PostgreSQL, in microseconds (µs).",
         "",
         f"Settings: {', '.join(f'{name} = {value}' for name, value in figures.settings.items())}.",
         "",
@@ -102,7 +102,7 @@ def section(figures: Figures, seconds: float, runs: int) -> str:
 def _compared(layouts: Mapping[str, list[WorkersRun]]) -> list[str]:
     alone = median(run.rate for run in layouts[ONE_WORKER])
     head = ["", "orders/s", "range", f"to {ONE_WORKER}", "orders a commit", "p50", "p99"]
-    head += ["workers' CPU us", "PostgreSQL's", "load generator's", "cores busy with the first two"]
+    head += ["workers' CPU, µs", "PostgreSQL's", "load generator's", "cores busy with the first two"]
     return table(head, (_row(name, runs, alone) for name, runs in sorted(layouts.items(), key=_place)))
 
 
@@ -135,15 +135,15 @@ def _arithmetic(layouts: Mapping[str, list[WorkersRun]]) -> list[str]:
     }
     name = max(costs, key=lambda layout: sum(costs[layout]))
     worker_us, postgres_us = costs[name]
-    head = ["cores", "orders/s at most", "of them busy with workers", "with PostgreSQL"]
+    head = ["cores", "orders/s at that cost", "of them busy with workers", "with PostgreSQL"]
     rows = (
         [str(cores), f"{cores * 1e6 / (worker_us + postgres_us):.0f}", *_parted(cores, worker_us, postgres_us)]
         for cores in CORES
     )
     return [
         f"**More cores, as arithmetic and not as a measurement.** With {A_WORKER.name} an order cost most with {name}:",
-        f"{worker_us:.0f} us of the workers and {postgres_us:.0f} us of PostgreSQL. N cores that do nothing else have",
-        "N million us a second. Waits for locks and for the disk, and buyers who come from elsewhere, are not in it.",
+        f"{worker_us:.0f} µs of the workers and {postgres_us:.0f} µs of PostgreSQL. N cores that do nothing else have",
+        "N million µs a second. Waits for locks and for the disk, and buyers who come from elsewhere, are not in it.",
         "",
         *table(head, rows),
     ]

@@ -29,11 +29,11 @@ class Figures:
     seconds: float = 0.0
 
     def best_clients(self) -> int:
-        """Return the number of clients at which pgbench was fastest in the sweep, in the median."""
+        """Return the number of clients at which pgbench was fastest in the sweeps so far, in the median."""
         return max(self.sweep, key=lambda clients: median_rate(self.sweep[clients]))
 
     def pgbench_best(self) -> float:
-        """Return the rate that pgbench is held to: the best of the sweep's medians and the long runs' median."""
+        """Return the rate that pgbench is held to: the best of the sweeps' medians and the long runs' median."""
         return max(median_rate(runs) for runs in (self.pgbench, *self.sweep.values()))
 
     def ratio(self, connections: int) -> float:
@@ -62,7 +62,7 @@ class Figures:
         """Return what benchmarks/order_rate.json keeps."""
         added = self.added.items()
         return asdict(self) | {
-            "pgbench_clients": self.best_clients(),
+            "pgbench_clients": [run.clients for run in self.pgbench],
             "pgbench_best": self.pgbench_best(),
             "ratio": {connections: self.ratio(connections) for connections in self.http},
             "added": {side: one.told() for side, one in added},

@@ -47,11 +47,11 @@ class Figures:
     seconds: float = 0.0
 
     def best_clients(self, peer: str) -> int:
-        """Return the number of clients at which pgbench was fastest in the sweep, in the median."""
+        """Return the number of clients at which pgbench was fastest in the sweeps so far, in the median."""
         return max(self.sweep[peer], key=lambda clients: median_rate(self.sweep[peer][clients]))
 
     def pgbench_best(self, peer: str) -> float:
-        """Return the rate that pgbench is held to: the best of the sweep's medians and the long runs' median."""
+        """Return the rate that pgbench is held to: the best of the sweeps' medians and the long runs' median."""
         return max(median_rate(runs) for runs in (self.pgbench[peer], *self.sweep[peer].values()))
 
     def to_random(self, case: str, connections: int) -> float:
@@ -92,7 +92,7 @@ class Figures:
         """Return what benchmarks/hot_rate.json keeps."""
         added = self.added.items()
         return asdict(self) | {
-            "pgbench_clients": {peer: self.best_clients(peer) for peer in PEERS},
+            "pgbench_clients": {peer: [run.clients for run in self.pgbench[peer]] for peer in PEERS},
             "pgbench_best": {peer: self.pgbench_best(peer) for peer in PEERS},
             "to_random": {case: {count: self.to_random(case, count) for count in self.http[case]} for case in HOT},
             "to_pgbench": {

@@ -3,22 +3,22 @@
 from statistics import median
 
 from benchmarks.page import machine
-from benchmarks.rate.hot_figures import HOT, LAST, NAMES, PEERS, RANDOM, Figures
+from benchmarks.rate.hot_figures import ACCOUNT, CODE, LAST, NAMES, PEERS, RANDOM, Figures
 from benchmarks.rate.start import WORKERS
 from benchmarks.rate.telling import clients, listed, middle, span, table
 from benchmarks.rate.whole_runs import told
 
 _PEER = """The hot account buys alone; the hot code has a `max_uses`, which is counted, and random accounts use it. The
-peer is pgbench with one stored function, one call a transaction, as for [the order rate](#the-order-rate), held to the
-best of the sweep's medians and of its long runs' median. With the code it locks and checks the uses before the money,
-in the order of the API's refusals; a second one checks and counts them last, so that the code's row is locked for the
-shortest time. The service refuses in the order of the API, and counts last as long as many uses are left. Before each
-run the versions of the hot rows that the one before left are vacuumed away, so that no side pays for the other's crowd.
-The service has an API worker for each core (`serve --workers {workers}`)."""
+peer is pgbench with one stored function, one call a transaction, as for [the order rate](#the-order-rate), at its best
+of the short and the long runs. For the code there are two: one locks the code and checks its uses before the money, in
+the order of the API's refusals; one checks and counts them last, so that the code's row is locked for the shortest
+time. The service refuses in the order of the API, and counts last as long as many uses are left. Before each run the
+row versions that the one before left of the hot rows are vacuumed away, so that no side has to read the other's. The
+service has an API worker for each core (`serve --workers {workers}`)."""
 
 
-def section(figures: Figures, seconds: float) -> str:
-    """Return the section; *seconds* is the length of a long run."""
+def section(figures: Figures, seconds: float, short_seconds: float) -> str:
+    """Return the section; *seconds* is the length of a long run, *short_seconds* that of a short one."""
     settings = ", ".join(f"{name} = {value}" for name, value in figures.settings.items())
     runs, synced = len(figures.fdatasync_ms), figures.fdatasync_ms
     return "\n".join(
@@ -32,13 +32,13 @@ def section(figures: Figures, seconds: float) -> str:
             _PEER.format(workers=WORKERS),
             "",
             f"At the start: {figures.start}.",
-            f"{runs} rounds that alternate forth and back, {seconds:g} s each run; medians and ranges.",
+            f"{runs} rounds, every second one in reverse order, {seconds:g} s each run; medians and ranges.",
             f"{machine()}. {settings}.",
             f"`fdatasync` of 8 KB beside the data: {middle(synced, 2)} ms, {span(synced, 2)}.",
             "",
             *_rates(figures),
             *told("bench-hot", figures.headline()),
-            *_sweeps(figures),
+            *_sweeps(figures, short_seconds),
             *_written(figures),
         ]
     )
@@ -46,14 +46,20 @@ def section(figures: Figures, seconds: float) -> str:
 
 def _headline(figures: Figures) -> str:
     lines = []
-    for case in HOT:
-        most = max(figures.http[case])
+    for peer, case in ((ACCOUNT, ACCOUNT), (LAST, CODE)):
+        most, *others = sorted(figures.http[case], reverse=True)
         lines.append(
             f"One {NAMES[case]}: **{figures.to_random(case, most):.2f} of our rate on random accounts, and "
-            f"{figures.to_pgbench(case, most):.2f} times pgbench's best there**, on {most} connections."
+            f"{figures.to_pgbench(peer, most):.2f} times pgbench's best there**, on {most} connections; "
+            + "; ".join(
+                f"on {count} {figures.to_random(case, count):.2f} and {figures.to_pgbench(peer, count):.2f}"
+                for count in others
+            )
+            + "."
         )
     lines.append(
-        f"That is {figures.to_pgbench(LAST, most):.2f} times the best of pgbench where it counts the code's uses last."
+        "pgbench's best on the code counts its uses last; where it locks the code first, it is "
+        f"{figures.to_pgbench(CODE, most):.2f} times."
     )
     return "\n".join(lines)
 
@@ -72,7 +78,7 @@ def _pgbench(figures: Figures, peer: str) -> list[str]:
     runs = figures.pgbench[peer]
     rates = [run.rate for run in runs]
     return [
-        f"pgbench, hot {peer}, {clients(figures.best_clients(peer))}",
+        f"pgbench, hot {peer}, {clients(run.clients for run in runs)}",
         *(middle(rates), span(rates), "", f"{median(rates) / figures.pgbench_best(peer):.2f}", "", "", ""),
         middle([run.postgres_us for run in runs]),
         middle([run.load_us for run in runs]),
@@ -95,14 +101,14 @@ def _http(figures: Figures, case: str, count: int) -> list[str]:
     ]
 
 
-def _sweeps(figures: Figures) -> list[str]:
+def _sweeps(figures: Figures, seconds: float) -> list[str]:
     first = next(iter(figures.sweep.values()))
     rows = []
     for peer, found in figures.sweep.items():
         rates = [[run.rate for run in runs] for runs in found.values()]
         rows += [[f"hot {peer}, orders/s", *map(middle, rates)], ["range", *map(span, rates)]]
     return [
-        "pgbench over numbers of clients, in short runs before the long ones:",
+        f"pgbench over numbers of clients, in runs of {seconds:g} s before every second round:",
         "",
         *table(["clients", *map(str, first)], rows),
     ]
@@ -116,7 +122,7 @@ def _written(figures: Figures) -> list[str]:
         "",
         *(f"- {NAMES[case]}, {side}, {one.orders} orders: {listed(one.told())}" for case, side, one in sides),
         "",
-        "A batch rewrites a row once however many of its orders change it; versions of such rows that one order wrote:",
+        "A batch rewrites a row once however many of its orders change it; row versions written for each order:",
         "",
         *(f"- {NAMES[case]}, {side}: {listed(one.told_rewrites())}" for case, side, one in sides),
         "",

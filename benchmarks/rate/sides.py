@@ -21,8 +21,9 @@ STATISTICS_SECONDS = 1.2
 
 @dataclass(frozen=True, slots=True)
 class PgbenchRun:
-    """Orders a second, and microseconds of CPU that each order took of PostgreSQL and of pgbench."""
+    """Orders a second of so many clients, and microseconds of CPU that each took of PostgreSQL and of pgbench."""
 
+    clients: int
     rate: float
     orders: int
     postgres_us: float
@@ -88,7 +89,9 @@ class Bench:
         if added and before:
             time.sleep(0.2)  # its sessions tell their statistics when they end
             added.note(orders, before, standing(self.target))
-        return PgbenchRun(rate * script.orders, orders, 1e6 * postgres / orders, 1e6 * own / orders, wal / orders)
+        return PgbenchRun(
+            clients, rate * script.orders, orders, 1e6 * postgres / orders, 1e6 * own / orders, wal / orders
+        )
 
     def _run_pgbench(self, script: Script, clients: int, seconds: float, seed: int) -> tuple[float, int]:
         """Return the transactions a second, without the time to connect, and how many there were."""

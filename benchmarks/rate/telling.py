@@ -25,6 +25,7 @@ def listed(counts: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {count:g}" for name, count in counts.items()) or "none"
 
 
-def clients(count: int) -> str:
-    """Return *count* clients in words."""
-    return f"{count} client" if count == 1 else f"{count} clients"
+def clients(counts: Iterable[int]) -> str:
+    """Return how many clients there were, in words; *counts* are those of the runs."""
+    found = sorted(set(counts))
+    return " or ".join(map(str, found)) + (" client" if found == [1] else " clients")

@@ -1,16 +1,15 @@
 """The last whole runs of a benchmark: their headline figures side by side, and the medians."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.code import SOURCE, code_digest
 from benchmarks.rate.telling import table
 
 RUNS = Path(__file__).parent.parent / "whole_runs.json"
-SOURCE = Path(__file__).parents[2] / "src" / "novaproxy"
 KEPT = 3
 
 Headline = Mapping[str, float]
@@ -34,19 +33,10 @@ def told(benchmark: str, headline: Headline, runs: Path = RUNS, source: Path = S
         rows.append([name, *(f"{value:.2f}" for value in found), f"**{median(found):.2f}**"])
     head = ["", *(f"run {number + 1}, code {one['code']}" for number, one in enumerate(sides)), "median"]
     return [
-        "The last whole runs, the newest one last, each with a digest of the code that it measured:",
+        "The last whole runs, the newest one last, each with the digest of the code that it measured:",
         "",
         *table(head, rows),
     ]
-
-
-def code_digest(source: Path) -> str:
-    """Return what tells one state of the code from another."""
-    digest = hashlib.sha256()
-    for path in sorted(source.rglob("*")):
-        if path.suffix in {".py", ".sql"}:
-            digest.update(path.relative_to(source).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()[:8]
 
 
 def _read(runs: Path) -> dict[str, Any]:

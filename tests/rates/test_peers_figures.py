@@ -28,7 +28,7 @@ def http_run(*, p50_ms: float = 2.0, missing: int = 0, refusals: dict[int, int] 
 
 
 def whole_figures() -> Figures:
-    figures = Figures(pgbench=[PgbenchRun(20.0, 10, 1.0, 1.0, 1.0)])
+    figures = Figures(pgbench=[PgbenchRun(1, 20.0, 10, 1.0, 1.0, 1.0)])
     for side in (NOVAPROXY, USUAL, ONE_TRIP):
         figures.http[side][1] = [http_run(p50_ms=3.0 if side == NOVAPROXY else 2.0)]
     for added in figures.added.values():

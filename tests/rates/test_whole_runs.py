@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from benchmarks.rate.whole_runs import code_digest, note, told
+from benchmarks.code import code_digest
+from benchmarks.rate.whole_runs import note, told
 
 
 @pytest.fixture
