@@ -252,9 +252,10 @@ def test_a_duty_that_fails_is_told_and_tried_again(database: Target) -> None:
         Duty("count", every_seconds=0.2, work=counting(others), lock=LOCK, first_after_seconds=0.3),
     ]
     # What a failed run held is free for others.
-    lines = kept_until(database, table, lambda: len(runs) >= 3 and bool(others))
+    lines = kept_until(database, table, lambda: len(runs) >= 4 and bool(others))
     failed = [line for line in lines if line.get("duty") == "fail"]
-    assert 3 <= len(failed) == len(runs)
+    # The last run may have ended with the process, before it was told.
+    assert 3 <= len(runs) - 1 <= len(failed) <= len(runs)
     assert failed[0] == {
         "event": "duty failed",
         "log_level": "error",
