@@ -17,7 +17,8 @@ each takes, how much disk and which Debian packages it needs; `make bench-all` r
 noisy, and a virtual one runs faster or slower from one minute to the next: look at the ratios, on a quiet machine, and
 compare no figure with one of another section.
 
-The digest is of the code that was measured: `.venv/bin/python -m benchmarks.code` prints that of yours.
+The digest is of the code that was measured: `.venv/bin/python -m benchmarks.code` prints that of yours. A section that
+names none is older than those that do.
 In all sections but those of the gateway and of start and memory the service runs without its gateway and without rate
 limits, which would stop a load from one address after seconds.
 """
