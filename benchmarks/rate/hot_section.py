@@ -5,7 +5,7 @@ from statistics import median
 from benchmarks.page import machine
 from benchmarks.rate.hot_figures import ACCOUNT, CODE, LAST, NAMES, PEERS, RANDOM, Figures
 from benchmarks.rate.start import WORKERS
-from benchmarks.rate.telling import clients, listed, middle, span, table
+from benchmarks.rate.telling import PROFILE, clients, listed, middle, span, table
 from benchmarks.rate.whole_runs import told
 
 _PEER = """The hot account buys alone; the hot code has a `max_uses`, which is counted, and random accounts use it. The
@@ -35,6 +35,7 @@ def section(figures: Figures, seconds: float, short_seconds: float) -> str:
             f"{runs} rounds, every second one in reverse order, {seconds:g} s each run; medians and ranges.",
             f"{machine()}. {settings}.",
             f"`fdatasync` of 8 KB beside the data: {middle(synced, 2)} ms, {span(synced, 2)}.",
+            PROFILE,
             "",
             *_rates(figures),
             *told("bench-hot", figures.headline()),

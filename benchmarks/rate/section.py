@@ -6,7 +6,7 @@ from benchmarks.page import machine
 from benchmarks.rate.figures import Figures, median_rate
 from benchmarks.rate.sides import HttpRun, PgbenchRun
 from benchmarks.rate.start import WORKERS
-from benchmarks.rate.telling import clients, listed, middle, span, table
+from benchmarks.rate.telling import PROFILE, clients, listed, middle, span, table
 from benchmarks.rate.whole_runs import told
 from novaproxy.orders.pace import LARGEST_BATCH
 
@@ -46,6 +46,7 @@ def section(figures: Figures, seconds: float, short_seconds: float) -> str:
             rounds,
             f"{machine()}. {settings}.",
             f"`fdatasync` of 8 KB beside the data: {middle(synced, 2)} ms, {span(synced, 2)}.",
+            PROFILE,
             "",
             *_rates(figures),
             *told("bench", figures.headline()),

@@ -3,6 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
+# In the sections of rates, which have goals.
+PROFILE = "[Where the time of an order goes](order-profile.md): what stands in the way of more, and what was tried."
+
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """Return the lines of a table in Markdown, with an empty one behind it."""
