@@ -1,7 +1,8 @@
 """The edge: each request gets its id there, and what became of it is told there, once."""
 
+import asyncio
+import random
 import re
-import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -62,12 +63,29 @@ class Exchange:
 Told = Callable[[Exchange], None]
 
 
-@dataclass(frozen=True, slots=True)
 class Shedding:
-    """What the connection itself refuses while *is_full*: ``POST`` of *path*, for a part of what the edge takes."""
+    """What the connection itself refuses while *is_full*: ``POST`` of *path*, for a part of what the edge takes.
 
-    path: str
-    is_full: Callable[[], bool]
+    All that has arrived when the event loop looks is read before any of it is served, so *is_full* hears how many were
+    let in that it cannot know of yet.
+    """
+
+    def __init__(self, path: str, is_full: Callable[[int], bool]) -> None:
+        self.path = path
+        self._is_full = is_full
+        self._let_in = 0
+
+    def refuses(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Return whether what begins now is refused; else it is let in, and served in the next turn of *loop*."""
+        if self._is_full(self._let_in):
+            return True
+        if not self._let_in:
+            loop.call_soon(self._see_them_served)
+        self._let_in += 1
+        return False
+
+    def _see_them_served(self) -> None:
+        self._let_in = 0
 
 
 class Edge:
@@ -106,6 +124,8 @@ class Edge:
         finally:
             exchange.seconds = time.monotonic() - began_at
             self.told(exchange)
+            # They hold each other, and would stay until the garbage collector looks for circles.
+            del scope[EXCHANGE]
 
 
 def _request_id(scope: Scope) -> bytes:
@@ -113,7 +133,8 @@ def _request_id(scope: Scope) -> bytes:
     for name, value in headers:
         if name == b"x-request-id" and _PLAIN_ID.fullmatch(value):
             return value
-    return secrets.token_hex(8).encode("ascii")
+    # A name, no secret: it is worth no system call.
+    return b"%016x" % random.getrandbits(64)
 
 
 def _note_start(exchange: Exchange, message: Message) -> None:
@@ -128,7 +149,7 @@ def refused_before(status: int, code: str, client: Any) -> Exchange:  # noqa: AN
     return Exchange({"client": client}, "", status, code)
 
 
-def shed(scope: Any, path: str, refusal: Refusal) -> Exchange:  # noqa: ANN401 -- uvicorn has a type of its own for it
+def shed(scope: Any, path: str, refusal: type[Refusal]) -> Exchange:  # noqa: ANN401 -- uvicorn has a type of its own for it
     """Return the exchange of a request that the connection refused instead of the edge."""
     scope[ROUTE] = path
     return Exchange(scope, _request_id(scope).decode("ascii"), refusal.status, refusal.code)

@@ -11,6 +11,7 @@
 
 import asyncio
 import re
+from functools import cache
 from http import HTTPStatus
 from typing import Any, ClassVar
 
@@ -165,7 +166,7 @@ class BoundedHttp(HttpToolsProtocol):
             and self._method is None
             and not self.expect_100_continue
             and not self._is_answering()
-            and self._shedding.is_full()
+            and self._shedding.refuses(self.loop)
         )
 
     def on_body(self, body: bytes) -> None:
@@ -189,12 +190,12 @@ class BoundedHttp(HttpToolsProtocol):
         self._is_shed, self._is_between_requests = False, True
         if self._patience is None:
             self._wait(self.body_seconds)
-        refusal, keeps = Busy(), self.parser.should_keep_alive()
+        keeps = self.parser.should_keep_alive()
         self.scope["method"] = "POST"
-        exchange = shed(self.scope, self._shedding.path, refusal) if self._shedding is not None else None
+        exchange = shed(self.scope, self._shedding.path, Busy) if self._shedding is not None else None
         if exchange is not None:
-            more = [(b"x-request-id", exchange.request_id.encode("ascii"))]
-            self.transport.write(_bare_answer(refusal, more, closes=not keeps))
+            before, behind = _around_request_id(closes=not keeps)
+            self.transport.write(before + exchange.request_id.encode("ascii") + behind)
             if self._told is not None:
                 self._told(exchange)
         if not keeps:
@@ -291,6 +292,14 @@ class BoundedHttp(HttpToolsProtocol):
         self._patience = None
         self.transport.close()
         self._abort_later()
+
+
+@cache
+def _around_request_id(*, closes: bool) -> tuple[bytes, bytes]:
+    """Return what stands before and behind its id in the answer to a request that is shed."""
+    mark = b"{request id}"
+    before, _, behind = _bare_answer(Busy(), [(b"x-request-id", mark)], closes=closes).partition(mark)
+    return before, behind
 
 
 def _bare_answer(refusal: Refusal, more: Headers | None = None, *, closes: bool = True) -> bytes:

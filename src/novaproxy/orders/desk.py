@@ -123,9 +123,9 @@ class OrderDesk:
         self._lag = Lag()
         self._is_closing = False
 
-    def is_full(self) -> bool:
-        """Return whether a new order would be refused, so that nobody need read it."""
-        if self._is_closing or self._waiting_count() >= LONGEST_QUEUE:
+    def is_full(self, coming: int = 0) -> bool:
+        """Return whether an order behind *coming* others would be refused, so that nobody need read it."""
+        if self._is_closing or self._waiting_count() + coming >= LONGEST_QUEUE:
             return True
         wait_seconds = self._lag.seconds
         oldest_at = self._lanes.oldest_at

@@ -19,6 +19,7 @@ from novaproxy.orders.placing import Answer
 
 LANES = 2
 _NEWEST_WEIGHS = 0.2
+_ARRIVED_AT = attrgetter("arrived_at")
 
 OVERDUE_SECONDS = 0.1
 """A batch that takes longer than this waits for a lock, or for a server in trouble: nobody waits to follow it."""
@@ -71,9 +72,9 @@ class Lane:
         """Whether a batch can begin here at once."""
         return self.line.is_open
 
-    def holds(self, ask: Ask) -> bool:
-        """Return whether *ask* would wait for the locks of this lane's batch."""
-        return ask.token_hash in self.tokens
+    def holds(self, waiting: Waiting) -> bool:
+        """Return whether *waiting* would wait for the locks of this lane's batch."""
+        return waiting.ask.token_hash in self.tokens
 
 
 class Lanes:
@@ -94,8 +95,12 @@ class Lanes:
 
         Not of those behind a batch that is overdue: they wait for a lock, which says nothing about anybody else's turn.
         """
-        heads = [self._queue, *(lane.behind for lane in self.all if lane.clock is not None)]
-        return min((waiting[0].arrived_at for waiting in heads if waiting), default=None)
+        oldest_at = self._queue[0].arrived_at if self._queue else None
+        for lane in self.all:
+            if lane.behind and lane.clock is not None:
+                first_at = lane.behind[0].arrived_at
+                oldest_at = first_at if oldest_at is None else min(oldest_at, first_at)
+        return oldest_at
 
     def add(self, waiting: Waiting) -> None:
         """Let *waiting* wait for his turn, and wake a lane where it is one's."""
@@ -118,7 +123,7 @@ class Lanes:
         """Note that *lane* has *batch* under way."""
         lane.batch = batch
         lane.tokens = frozenset(waiting.ask.token_hash for waiting in batch)
-        self._line_up(self._queue)
+        self._put_behind(lane)
         everybody = len(self) + self._under_way()
         self._usual_crowd += (everybody - self._usual_crowd) * _NEWEST_WEIGHS
         lane.clock = asyncio.get_running_loop().call_later(OVERDUE_SECONDS, self._let_by, lane)
@@ -131,8 +136,7 @@ class Lanes:
             lane.clock = None
         lane.batch, lane.tokens = (), frozenset()
         if lane.behind:
-            behind, lane.behind = lane.behind, deque()
-            self._line_up(sorted((*behind, *self._queue), key=attrgetter("arrived_at")))
+            self._let_go(lane)
 
     def wake_all(self) -> None:
         """Wake every lane, to see that the desk closes."""
@@ -150,20 +154,29 @@ class Lanes:
         if ready is not None:
             ready.woken.set()
 
-    def _line_up(self, queue: Iterable[Waiting]) -> None:
-        """Make *queue* the queue, without those who want an account that a batch has: they are behind it."""
-        free: deque[Waiting] = deque()
-        for waiting in queue:
+    def _put_behind(self, lane: Lane) -> None:
+        """Let those in the queue who want an account of *lane*'s new batch wait behind it."""
+        tokens = lane.tokens
+        wanting = [waiting for waiting in self._queue if waiting.ask.token_hash in tokens]
+        if wanting:
+            self._queue = deque(waiting for waiting in self._queue if waiting.ask.token_hash not in tokens)
+            lane.behind.extend(wanting)
+
+    def _let_go(self, lane: Lane) -> None:
+        """Let those behind *lane* wait in the queue, or behind the other lane where its batch has their account too."""
+        behind, lane.behind = lane.behind, deque()
+        free: list[Waiting] = []
+        for waiting in behind:
             held_by = self._held_by(waiting)
             if held_by is None:
                 free.append(waiting)
             else:
-                insort(held_by.behind, waiting, key=attrgetter("arrived_at"))
-        self._queue = free
+                insort(held_by.behind, waiting, key=_ARRIVED_AT)
+        self._queue = deque(sorted((*free, *self._queue), key=_ARRIVED_AT))
 
     def _held_by(self, waiting: Waiting) -> Lane | None:
         """Return the lane whose batch has the account that *waiting* orders for."""
-        return next((lane for lane in self.all if lane.under_way and lane.holds(waiting.ask)), None)
+        return next((lane for lane in self.all if lane.holds(waiting)), None)
 
     def _crowd(self) -> deque[Waiting] | None:
         """Return those who are enough for a batch: a small one beside a large one costs more than it gains.
