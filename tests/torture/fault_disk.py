@@ -19,7 +19,8 @@ from shop import CATALOG, Shop, on_connection
 from torture.scenario import Figures, Round, Scenario
 from torture.stand import SETTLING_SECONDS, Stand, open_stand
 
-DISK_MIB = 128
+DISK_MIB = 512
+"""Far more than what is ordered in the longest run, so that it is the ballast that fills it."""
 HEALING_SECONDS = 10.0
 _BLOCK_BYTES = 2**20
 
