@@ -65,7 +65,12 @@ class CustomerLine:
 
     async def _carry(self, from_customer: asyncio.StreamReader, to_customer: asyncio.StreamWriter) -> None:
         place = urlsplit(self.upstream)
-        from_service, to_service = await asyncio.open_connection(place.hostname, place.port)
+        try:
+            from_service, to_service = await asyncio.open_connection(place.hostname, place.port)
+        except BaseException:
+            # The line may end while its way to the service is opened.
+            to_customer.transport.abort()
+            raise
         down = asyncio.create_task(_copy(from_service, to_customer))
         try:
             with suppress(ConnectionError):

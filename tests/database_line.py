@@ -164,6 +164,7 @@ class DatabaseLine:
         opened.set()
         await asyncio.to_thread(closed.wait)
         server.close()
+        self.is_down = True
         for writer in list(self._writers):
             writer.transport.abort()
         # Until each is closed: the loop ends with this.
@@ -173,10 +174,13 @@ class DatabaseLine:
         if self.is_down:
             to_service.transport.abort()
             return
+        # From the beginning: the line may end while its way to the server is opened.
+        self._writers.add(to_service)
         path = f"{self.upstream['host']}/.s.PGSQL.{self.upstream['port']}"
         try:
             from_server, to_server = await asyncio.open_unix_connection(path)
         except OSError:
+            self._writers.discard(to_service)
             to_service.transport.abort()
             return
         self._writers |= {to_service, to_server}
